@@ -75,8 +75,9 @@ export class DfError extends Error {
     }
     if (!Error.isError(caught)) return new DfError(fallback, String(caught));
     if (caught.name === 'AbortError') return new DfError('cancelled', 'the operation was cancelled', { cause: caught });
-    if (caught.name === 'TimeoutError')
+    if (caught.name === 'TimeoutError') {
       return new DfError('deadline-exceeded', 'the operation timed out', { cause: caught });
+    }
     if (isServiceError(caught)) {
       return new DfError(codeOfGrpcStatus(caught.code), caught.details || caught.message, {
         cause: caught,
