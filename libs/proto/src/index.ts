@@ -1,1 +1,15 @@
-export {};
+/**
+ * Generated messages, clients and service definitions of proto/.
+ * @packageDocumentation
+ */
+export * as commonV2 from './gen/common/v2/common.js';
+export * as dfdaemonV2 from './gen/dfdaemon/v2/dfdaemon.js';
+export * as errordetailsV2 from './gen/errordetails/v2/errordetails.js';
+export * as managerV2 from './gen/manager/v2/manager.js';
+export * as schedulerV2 from './gen/scheduler/v2/scheduler.js';
+export type { DeepPartial } from './gen/common/v2/common.js';
+export type { Duration } from './gen/google/protobuf/duration.js';
+export { Empty } from './gen/google/protobuf/empty.js';
+export { fileDescriptorSet } from './descriptors.js';
+export { serialize } from './serialize.js';
+export { durationToMs, msToDuration } from './time.js';
