@@ -13,3 +13,6 @@ export { Empty } from './gen/google/protobuf/empty.js';
 export { fileDescriptorSet } from './descriptors.js';
 export { serialize } from './serialize.js';
 export { durationToMs, msToDuration } from './time.js';
+export { validationRules } from './rules/index.js';
+export type { FieldRules, MessageRules, RuleTable } from './rules/rule-table.js';
+export { hasRules, validateMessage } from './validate.js';
