@@ -1,0 +1,235 @@
+import { DfError } from '@dragonfly/errors';
+import { checkIncrement, checkKey, checkScanLimit, checkTtl } from './arguments.js';
+import { KeyValueStore, type KvCallOptions, type KvWriteOptions } from './key-value-store.js';
+import type { Kv } from './kv.js';
+import { Lock } from './lock.js';
+import { PubSub, type MessageListener } from './pub-sub.js';
+
+/** Expired keys are dropped when met, and all of them once in so many writes. */
+const WRITES_BETWEEN_SWEEPS = 1_000;
+
+interface Entry {
+  value: string;
+  /** Absolute time on the store's clock; undefined = stays. */
+  expiresAtMs: number | undefined;
+}
+
+export interface MemoryKvOptions {
+  /** Most live keys; a write of a further key fails with `resource-exhausted`. @default 1000000 */
+  maxKeys?: number;
+  /** Clock in ms. @default Date.now */
+  now?: () => number;
+  /** Told about a subscriber that threw. @default ignored */
+  onError?: (error: unknown) => void;
+}
+
+/** Key-value store of one process: for the embedded set-up and for tests. */
+export class MemoryKeyValueStore extends KeyValueStore {
+  private readonly entries = new Map<string, Entry>();
+  private readonly maxKeys: number;
+  private readonly now: () => number;
+  private writesUntilSweep = WRITES_BETWEEN_SWEEPS;
+  private closed = false;
+
+  constructor(options: MemoryKvOptions = {}) {
+    super();
+    this.maxKeys = options.maxKeys ?? 1_000_000;
+    this.now = options.now ?? Date.now;
+  }
+
+  override async get(key: string, options?: KvCallOptions): Promise<string | undefined> {
+    this.check(key, options);
+    return this.live(key)?.value;
+  }
+
+  override async set(key: string, value: string, options?: KvWriteOptions): Promise<void> {
+    this.check(key, options);
+    this.write(key, value, options?.ttlMs);
+  }
+
+  override async setIfAbsent(key: string, value: string, options?: KvWriteOptions): Promise<boolean> {
+    this.check(key, options);
+    if (this.live(key)) {
+      return false;
+    }
+    this.write(key, value, options?.ttlMs);
+    return true;
+  }
+
+  override async compareAndSet(
+    key: string,
+    expected: string,
+    value: string,
+    options?: KvWriteOptions,
+  ): Promise<boolean> {
+    this.check(key, options);
+    if (this.live(key)?.value !== expected) {
+      return false;
+    }
+    this.write(key, value, options?.ttlMs);
+    return true;
+  }
+
+  override async compareAndDelete(key: string, expected: string, options?: KvCallOptions): Promise<boolean> {
+    this.check(key, options);
+    return this.live(key)?.value === expected && this.entries.delete(key);
+  }
+
+  override async delete(key: string, options?: KvCallOptions): Promise<boolean> {
+    this.check(key, options);
+    return this.live(key) !== undefined && this.entries.delete(key);
+  }
+
+  override async increment(key: string, by = 1, options?: KvWriteOptions): Promise<number> {
+    this.check(key, options);
+    checkIncrement(by);
+    const entry = this.live(key);
+    if (!entry) {
+      this.write(key, String(by), options?.ttlMs);
+      return by;
+    }
+    if (!/^-?\d{1,15}$/.test(entry.value)) {
+      throw new DfError('failed-precondition', `key ${key} holds no integer`);
+    }
+    const next = Number(entry.value) + by;
+    entry.value = String(next);
+    return next;
+  }
+
+  override async scan(prefix: string, limit: number, options?: KvCallOptions): Promise<string[]> {
+    this.checkOpen(options);
+    checkScanLimit(limit);
+    const keys: string[] = [];
+    for (const key of this.entries.keys()) {
+      if (key.startsWith(prefix) && this.live(key)) {
+        keys.push(key);
+        if (keys.length === limit) {
+          break;
+        }
+      }
+    }
+    return keys;
+  }
+
+  override async ping(options?: KvCallOptions): Promise<void> {
+    this.checkOpen(options);
+  }
+
+  close(): void {
+    this.closed = true;
+    this.entries.clear();
+  }
+
+  private check(key: string, options: KvWriteOptions | undefined): void {
+    this.checkOpen(options);
+    checkKey(key);
+    checkTtl(options?.ttlMs);
+  }
+
+  private checkOpen(options: KvCallOptions | undefined): void {
+    if (this.closed) {
+      throw new DfError('unavailable', 'key-value store is closed');
+    }
+    if (options?.signal?.aborted) {
+      throw DfError.from(options.signal.reason, 'cancelled');
+    }
+  }
+
+  private live(key: string): Entry | undefined {
+    const entry = this.entries.get(key);
+    if (entry?.expiresAtMs !== undefined && entry.expiresAtMs <= this.now()) {
+      this.entries.delete(key);
+      return undefined;
+    }
+    return entry;
+  }
+
+  private write(key: string, value: string, ttlMs: number | undefined): void {
+    if (--this.writesUntilSweep <= 0 || this.entries.size >= this.maxKeys) {
+      this.sweep();
+    }
+    if (this.entries.size >= this.maxKeys && !this.entries.has(key)) {
+      throw new DfError('resource-exhausted', `key-value store holds its limit of ${this.maxKeys} keys`);
+    }
+    this.entries.set(key, { value, expiresAtMs: ttlMs === undefined ? undefined : this.now() + ttlMs });
+  }
+
+  private sweep(): void {
+    this.writesUntilSweep = WRITES_BETWEEN_SWEEPS;
+    for (const key of this.entries.keys()) {
+      this.live(key);
+    }
+  }
+}
+
+/** Publish and subscribe inside one process; listeners run in a later microtask, never inside `publish`. */
+export class MemoryPubSub extends PubSub {
+  private readonly channels = new Map<string, Set<{ listener: MessageListener }>>();
+  private closed = false;
+
+  constructor(private readonly onError: (error: unknown) => void = () => undefined) {
+    super();
+  }
+
+  override async publish(channel: string, message: string): Promise<void> {
+    this.checkOpen();
+    for (const subscription of this.channels.get(channel) ?? []) {
+      queueMicrotask(() => {
+        // Read again: the subscription may have ended between the publish and now.
+        if (this.channels.get(channel)?.has(subscription)) {
+          deliver(subscription.listener, message, this.onError);
+        }
+      });
+    }
+  }
+
+  override async subscribe(channel: string, listener: MessageListener): Promise<() => Promise<void>> {
+    this.checkOpen();
+    const subscription = { listener };
+    const subscriptions = this.channels.get(channel) ?? new Set();
+    subscriptions.add(subscription);
+    this.channels.set(channel, subscriptions);
+    return async () => {
+      subscriptions.delete(subscription);
+      if (subscriptions.size === 0 && this.channels.get(channel) === subscriptions) {
+        this.channels.delete(channel);
+      }
+    };
+  }
+
+  close(): void {
+    this.closed = true;
+    this.channels.clear();
+  }
+
+  private checkOpen(): void {
+    if (this.closed) {
+      throw new DfError('unavailable', 'pub-sub is closed');
+    }
+  }
+}
+
+/** Calls a listener; its error goes to `onError` instead of the publisher. */
+export function deliver(listener: MessageListener, message: string, onError: (error: unknown) => void): void {
+  try {
+    listener(message);
+  } catch (error) {
+    onError(error);
+  }
+}
+
+/** Opens a store inside this process. */
+export function createMemoryKv(options: MemoryKvOptions = {}): Kv {
+  const store = new MemoryKeyValueStore(options);
+  const pubSub = new MemoryPubSub(options.onError);
+  return {
+    kind: 'memory',
+    store,
+    lock: new Lock(store),
+    pubSub,
+    close: async () => {
+      store.close();
+      pubSub.close();
+    },
+  };
+}
