@@ -192,8 +192,9 @@ async function refuseLiveSocket(socketPath: string): Promise<void> {
     if (DfError.from(error).code === 'not-found') return;
     throw error;
   }
-  if (!isSocket)
+  if (!isSocket) {
     throw new DfError('already-exists', `${socketPath} exists and is not a socket; remove it or choose another path`);
+  }
   const isLive = await new Promise<boolean>((resolve) => {
     const probe = net.connect(socketPath);
     const settle = (live: boolean): void => {
@@ -227,8 +228,9 @@ class Connection {
 
   serve(): void {
     this.socket.setTimeout(this.idleTimeoutMs, () => {
-      if (this.#download === undefined)
+      if (this.#download === undefined) {
         this.refuse(new DfError('deadline-exceeded', `no request within ${this.idleTimeoutMs} ms`));
+      }
     });
     this.socket.on('data', (chunk) => this.#receive(chunk));
     // A client that ends its side has gone: dfget keeps the connection open until it has its answer.

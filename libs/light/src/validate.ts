@@ -92,15 +92,17 @@ function headers(value: unknown, field: string): Record<string, string> {
 
 function digest(value: unknown, field: string): string {
   const checked = text(value, field);
-  if (!DIGEST.test(checked))
+  if (!DIGEST.test(checked)) {
     refuse(field, 'must be md5:, sha1:, sha256: or sha512: and hex digits, or crc32: and a number');
+  }
   return checked;
 }
 
 function pieceLength(value: unknown, field: string): number {
   const checked = integer(value, field, 0);
-  if (checked !== 0 && checked < MIN_PIECE_LENGTH_BYTES)
+  if (checked !== 0 && checked < MIN_PIECE_LENGTH_BYTES) {
     refuse(field, `must be 0 or at least ${MIN_PIECE_LENGTH_BYTES}`);
+  }
   return checked;
 }
 
@@ -199,8 +201,9 @@ function traffic(raw: JsonObject, field: string): LightTraffic {
 const OUTCOMES: ReadonlySet<string> = new Set<LightOutcome>(['linked', 'reflinked', 'copied', 'kept', 'stored']);
 
 function outcome(value: unknown): LightOutcome {
-  if (typeof value !== 'string' || !OUTCOMES.has(value))
+  if (typeof value !== 'string' || !OUTCOMES.has(value)) {
     refuse('outcome', `must be one of ${[...OUTCOMES].join(', ')}`);
+  }
   return value as LightOutcome;
 }
 
