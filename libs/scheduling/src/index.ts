@@ -1,1 +1,54 @@
-export {};
+/**
+ * The scheduler's decisions without its transport: resources, state machines, scoring, the source lease.
+ * @packageDocumentation
+ */
+export { type CandidateLimits, canBeParent, isBadNode, selectParents } from './candidates.js';
+export { type Clock, systemClock, type Timer } from './clock.js';
+export { COST_WINDOW_LENGTH, CostWindow } from './cost-window.js';
+export {
+  findHostGarbage,
+  findPeerGarbage,
+  findTaskGarbage,
+  type GarbageLimits,
+  type PeerGarbage,
+} from './garbage.js';
+export { type EdgeLoad, Host, type HostFacts } from './host.js';
+export { ParentScheduler, type ParentSchedulerOptions, type SourceLimits } from './parent-scheduler.js';
+export { DEFAULT_CONCURRENT_PIECE_COUNT, Peer, type PeerInit } from './peer.js';
+export { MAX_PIECE_COUNT, PieceSet } from './piece-set.js';
+export {
+  type ApplicationPriority,
+  asPriority,
+  effectivePriority,
+  type Priority,
+  type SourcePolicy,
+  sourcePolicyOf,
+} from './priority.js';
+export { Resources } from './resources.js';
+export { noSeeds, type SeedGateway, type SeedTriggerRequest, type SeedTriggerResult } from './seed-gateway.js';
+export { isConnected, type SeedTrigger, type SourceLease, stallDeadlineMs } from './source-lease.js';
+export {
+  PEER_EVENTS,
+  PEER_STATES,
+  PEER_TRANSITIONS,
+  type PeerEvent,
+  type PeerState,
+  TASK_EVENTS,
+  TASK_STATES,
+  TASK_TRANSITIONS,
+  type TaskEvent,
+  type TaskState,
+} from './states.js';
+export {
+  defaultStrategy,
+  idcScore,
+  loadScore,
+  locationScore,
+  type ScoredHost,
+  type ScoredPeer,
+  type Strategy,
+  STRATEGY_API_VERSION,
+} from './strategy.js';
+export { MIN_PIECE_LENGTH_BYTES, type PieceFacts, Task, type TaskFacts } from './task.js';
+export { isLegal, nextState, type TransitionTable } from './transitions.js';
+export type { ScheduleAnswer, Waiter } from './waiter.js';

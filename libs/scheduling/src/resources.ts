@@ -1,0 +1,60 @@
+import type { HostId, PeerId, TaskId } from '@dragonfly/ids';
+import { Host, type HostFacts } from './host.js';
+import { Peer, type PeerInit } from './peer.js';
+import { Task, type TaskFacts } from './task.js';
+
+/** Everything this scheduler knows: hosts, tasks and peers by id. */
+export class Resources {
+  readonly hosts = new Map<HostId, Host>();
+  readonly tasks = new Map<TaskId, Task>();
+  readonly peers = new Map<PeerId, Peer>();
+
+  /** The host with these facts; a known one is brought up to date, also ip and host name. */
+  announceHost(id: HostId, facts: HostFacts, announceIntervalMs: number, nowMs: number): Host {
+    const known = this.hosts.get(id);
+    const host = known ?? new Host(id, facts, nowMs);
+    const wasSharingDisabled = host.facts.isSharingDisabled;
+    host.facts = facts;
+    host.announceIntervalMs = announceIntervalMs;
+    host.updatedAtMs = nowMs;
+    if (known === undefined) this.hosts.set(id, host);
+    if (wasSharingDisabled !== facts.isSharingDisabled) {
+      for (const peer of host.peers) peer.task.refreshOfferable(peer);
+    }
+    return host;
+  }
+
+  getOrCreateTask(id: TaskId, facts: TaskFacts, nowMs: number): Task {
+    let task = this.tasks.get(id);
+    if (task === undefined) {
+      task = new Task(id, facts, nowMs);
+      this.tasks.set(id, task);
+    }
+    return task;
+  }
+
+  createPeer(init: PeerInit, nowMs: number): Peer {
+    const peer = new Peer(init, nowMs);
+    this.peers.set(peer.id, peer);
+    peer.task.addPeer(peer);
+    peer.host.peers.add(peer);
+    return peer;
+  }
+
+  /** Forgets the peer; its edges go with it. */
+  removePeer(peer: Peer): void {
+    this.peers.delete(peer.id);
+    peer.host.peers.delete(peer);
+    peer.task.removePeer(peer);
+  }
+
+  /** Forgets a host that has no peers any more. */
+  removeHost(host: Host): void {
+    this.hosts.delete(host.id);
+  }
+
+  /** Forgets a task that has no peers any more. */
+  removeTask(task: Task): void {
+    this.tasks.delete(task.id);
+  }
+}

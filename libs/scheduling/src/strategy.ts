@@ -1,0 +1,128 @@
+import type { Priority } from './priority.js';
+import type { PeerState } from './states.js';
+
+/** The version of {@link Strategy} that this scheduler speaks. */
+export const STRATEGY_API_VERSION = 1;
+
+/** What a strategy may look at of a host. */
+export interface ScoredHost {
+  readonly id: string;
+  readonly facts: {
+    readonly isSeed: boolean;
+    readonly idc: string;
+    readonly location: string;
+    readonly maxTxBitsPerSecond: number;
+  };
+  readonly concurrentUploadCount: number;
+  readonly uploadCount: number;
+  readonly uploadFailedCount: number;
+  /** Sum of the peaks of its children in bits per second. */
+  readonly txBits: number;
+  readonly concurrentUploadPieceCount: number;
+  readonly uploadContentBytes: number;
+}
+
+/** What a strategy may look at of a peer. */
+export interface ScoredPeer {
+  readonly id: string;
+  readonly state: PeerState;
+  readonly priority: Priority;
+  readonly host: ScoredHost;
+  readonly concurrentPieceCount: number;
+  readonly pieces: { readonly size: number };
+  readonly task: { readonly id: string; readonly pieceCount: number; readonly contentLengthBytes: number | undefined };
+}
+
+/**
+ * Ranks candidate parents. Pure and synchronous: same input, same output, no I/O, nothing changed.
+ *
+ * Candidates have passed all filters already; a strategy cannot bring one back and cannot drop one.
+ */
+export interface Strategy {
+  readonly name: string;
+  /** Must be {@link STRATEGY_API_VERSION}; checked when a strategy is loaded. */
+  readonly apiVersion: number;
+  /**
+   * @param nowMs milliseconds since the epoch
+   * @returns a finite score for every candidate, in their order; higher is better
+   */
+  score(child: ScoredPeer, candidates: readonly ScoredPeer[], nowMs: number): readonly number[];
+}
+
+const WEIGHT = { load: 0.6, idc: 0.2, location: 0.1, hostType: 0.1 } as const;
+const LOAD_WEIGHT = { peak: 0.5, duration: 0.3, concurrency: 0.2 } as const;
+
+/** Seconds over which a host is expected to send what its children want. */
+const UPLOAD_WINDOW_SECONDS = 60;
+/** Bytes a second that one concurrent piece is worth. */
+const BYTES_PER_CONCURRENT_PIECE = 16 * 1024 * 1024;
+/** Location elements that count. */
+const MAX_LOCATION_ELEMENTS = 5;
+const NORMAL_HOST_SCORE = 0.5;
+
+/** The scoring of Dragonfly's scheduler: load, data centre, location, host type; each in [0, 1]. */
+export const defaultStrategy: Strategy = {
+  name: 'default',
+  apiVersion: STRATEGY_API_VERSION,
+  score: (child, candidates) => candidates.map((parent) => score(child, parent)),
+};
+
+function score(child: ScoredPeer, parent: ScoredPeer): number {
+  return (
+    WEIGHT.load * loadScore(parent.host) +
+    WEIGHT.idc * idcScore(parent.host.facts.idc, child.host.facts.idc) +
+    WEIGHT.location * locationScore(parent.host.facts.location, child.host.facts.location) +
+    WEIGHT.hostType * hostTypeScore(parent)
+  );
+}
+
+/** How much of its bandwidth a host has left; 0 when it does not say how much it has. */
+export function loadScore(host: ScoredHost): number {
+  const max = host.facts.maxTxBitsPerSecond;
+  if (max <= 0) return 0;
+  return (
+    LOAD_WEIGHT.peak * peakScore(host, max) +
+    LOAD_WEIGHT.duration * durationScore(host, max) +
+    LOAD_WEIGHT.concurrency * concurrencyScore(host, max)
+  );
+}
+
+function peakScore(host: ScoredHost, max: number): number {
+  return host.txBits >= max ? 0 : 1 - host.txBits / max;
+}
+
+function durationScore(host: ScoredHost, max: number): number {
+  const ratio = (host.uploadContentBytes * 8) / max / UPLOAD_WINDOW_SECONDS;
+  return ratio >= 1 ? 0 : 1 - ratio;
+}
+
+function concurrencyScore(host: ScoredHost, max: number): number {
+  const pieces = max / BYTES_PER_CONCURRENT_PIECE / 8;
+  if (pieces <= 1) return 0;
+  const ratio = host.concurrentUploadPieceCount / pieces;
+  return ratio <= 1 ? 1 : 1 / ratio;
+}
+
+/** 1 when both are known and equal, case aside. */
+export function idcScore(parent: string, child: string): number {
+  return parent !== '' && parent.toLowerCase() === child.toLowerCase() ? 1 : 0;
+}
+
+/** Equal leading elements of the two locations, at most five, as a part of five; 1 when the whole is equal. */
+export function locationScore(parent: string, child: string): number {
+  if (parent === '' || child === '') return 0;
+  const left = parent.toLowerCase();
+  const right = child.toLowerCase();
+  if (left === right) return 1;
+  const leftElements = left.split('|');
+  const rightElements = right.split('|');
+  const length = Math.min(leftElements.length, rightElements.length, MAX_LOCATION_ELEMENTS);
+  let equal = 0;
+  while (equal < length && leftElements[equal] === rightElements[equal]) equal += 1;
+  return equal / MAX_LOCATION_ELEMENTS;
+}
+
+function hostTypeScore(parent: ScoredPeer): number {
+  if (!parent.host.facts.isSeed) return NORMAL_HOST_SCORE;
+  return parent.state === 'ReceivedNormal' || parent.state === 'Running' ? 1 : 0;
+}
