@@ -175,7 +175,7 @@ function toDfError(what: string, error: unknown): DfError {
   if (error instanceof DfError) {
     return error;
   }
-  const message = error instanceof Error ? error.message : String(error);
+  const message = Error.isError(error) ? error.message : String(error);
   if (/not an integer/.test(message)) {
     return new DfError('failed-precondition', `redis ${what}: ${message}`, { cause: error });
   }

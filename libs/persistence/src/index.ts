@@ -1,1 +1,18 @@
-export {};
+/**
+ * @packageDocumentation
+ * Tables of the manager over SQLite, MySQL and MariaDB.
+ *
+ * ```ts
+ * const database = await Database.open({ type: 'sqlite', path: '/var/lib/dragonfly/manager.db' });
+ * await database.migrate();
+ * await ensureDefaultRows(database, { rootPasswordHash: () => hash('dragonfly') });
+ * const clusters = await database.manager.find(SchedulerClusterEntity);
+ * ```
+ */
+export type { Dialect } from './columns.js';
+export { createDataSource, type DatabaseOptions, type MysqlOptions, type SqliteOptions } from './data-source.js';
+export { Database, type OpenOptions } from './database.js';
+export { databaseError } from './database-errors.js';
+export { ensureDefaultRows, PERMISSION_OBJECTS, ROOT_USER_NAME, type DefaultRows } from './default-rows.js';
+export * from './entities.js';
+export { insertRow, updateRow } from './rows.js';

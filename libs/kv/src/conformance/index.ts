@@ -15,7 +15,7 @@ export interface KvFixture {
   /** A second connection to the same store (for memory: the same object). */
   second: Kv;
   /** Makes so many ms pass for the store; memory advances its clock, Redis waits. */
-  passTime(ms: number): Promise<void>;
+  readonly passTime: (ms: number) => Promise<void>;
 }
 
 export interface KvConformanceCase {

@@ -1,0 +1,52 @@
+import { DfError } from '@dragonfly/errors';
+
+const DUPLICATE_CODES: ReadonlySet<string> = new Set([
+  'ER_DUP_ENTRY',
+  'SQLITE_CONSTRAINT_UNIQUE',
+  'SQLITE_CONSTRAINT_PRIMARYKEY',
+]);
+const UNAVAILABLE_CODES: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'PROTOCOL_CONNECTION_LOST',
+  'ER_CON_COUNT_ERROR',
+  'ER_SERVER_SHUTDOWN',
+  'ER_LOCK_DEADLOCK',
+  'ER_LOCK_WAIT_TIMEOUT',
+  'SQLITE_BUSY',
+  'SQLITE_BUSY_SNAPSHOT',
+  'SQLITE_LOCKED',
+]);
+
+/** The driver's own code, wherever TypeORM put it. */
+function driverCode(error: unknown): string | undefined {
+  if (!Error.isError(error)) {
+    return undefined;
+  }
+  const { code, driverError } = error as { code?: unknown; driverError?: { code?: unknown } };
+  const found = driverError?.code ?? code;
+  return typeof found === 'string' ? found : undefined;
+}
+
+/**
+ * What a database failure means: `already-exists` (unique key), `unavailable` (no connection, lock held by another
+ * process; may be tried again) or `internal`. A DfError passes through.
+ */
+export function databaseError(error: unknown): DfError {
+  if (error instanceof DfError) {
+    return error;
+  }
+  const code = driverCode(error);
+  const message = Error.isError(error) ? error.message : String(error);
+  if (code && DUPLICATE_CODES.has(code)) {
+    return new DfError('already-exists', message, { cause: error });
+  }
+  if (code && UNAVAILABLE_CODES.has(code)) {
+    return new DfError('unavailable', `database: ${message || code}`, { cause: error, retryable: true });
+  }
+  return new DfError('internal', `database: ${message || code || 'failed'}`, { cause: error });
+}

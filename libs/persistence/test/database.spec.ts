@@ -1,0 +1,255 @@
+import {
+  AuditEntity,
+  CasbinRuleEntity,
+  ClusterLinkEntity,
+  ConfigEntity,
+  createDataSource,
+  Database,
+  ensureDefaultRows,
+  insertRow,
+  PersonalAccessTokenEntity,
+  SchedulerClusterEntity,
+  SchedulerEntity,
+  SeedPeerClusterEntity,
+  UserEntity,
+  type DatabaseOptions,
+} from '../src/index.js';
+import { engines, stopEngines } from './databases.js';
+
+afterAll(stopEngines);
+
+const TABLES = [
+  'application',
+  'audit',
+  'casbin_rule',
+  'config',
+  'job',
+  'job_scheduler_cluster',
+  'job_seed_peer_cluster',
+  'oauth',
+  'peer',
+  'personal_access_token',
+  'scheduler',
+  'scheduler_cluster',
+  'seed_peer',
+  'seed_peer_cluster',
+  'seed_peer_cluster_scheduler_cluster',
+  'user',
+];
+
+async function migrated(options: DatabaseOptions): Promise<Database> {
+  const database = await Database.open(options);
+  await database.migrate();
+  return database;
+}
+
+const NOW = new Date('2026-01-01T00:00:00.001Z');
+
+function aScheduler(over: Partial<SchedulerEntity> = {}): Partial<SchedulerEntity> {
+  return { hostName: 'h', ip: '10.0.0.1', port: 8002, config: {}, features: [], schedulerClusterId: 1, ...over };
+}
+
+describe.each(engines)('database on $name', ({ fresh, canCompareSchema }) => {
+  let database: Database;
+  let options: DatabaseOptions;
+
+  beforeEach(async () => {
+    options = await fresh();
+    database = await migrated(options);
+  });
+  afterEach(() => database.close());
+
+  it('makes every table of the original, and the entities match the migrations', async () => {
+    const runner = database.dataSource.createQueryRunner();
+    for (const table of TABLES) {
+      await expect(runner.hasTable(table)).resolves.toBe(true);
+    }
+    await runner.release();
+    if (!canCompareSchema) {
+      return;
+    }
+    const difference = await database.dataSource.driver.createSchemaBuilder().log();
+    expect(difference.upQueries.map((query) => query.query)).toEqual([]);
+  });
+
+  it('runs migrations again without effect, and undoes them', async () => {
+    await database.migrate();
+    await database.dataSource.undoLastMigration();
+    await database.migrate();
+    await expect(database.manager.count(UserEntity)).resolves.toBe(0);
+  });
+
+  it('keeps JSON, dates to the millisecond, booleans and numbers as they are', async () => {
+    const at = new Date('2026-03-01T12:34:56.789Z');
+    await database.transaction(async (manager) => {
+      await insertRow(manager, SchedulerClusterEntity, at, {
+        name: 'späße',
+        bio: null,
+        config: { candidate_parent_limit: 4, nested: { a: [1, 'x'] } },
+        clientConfig: {},
+        seedClientConfig: {},
+        scopes: undefined,
+        isDefault: true,
+      });
+      await insertRow(
+        manager,
+        SchedulerEntity,
+        NOW,
+        aScheduler({ schedulerClusterId: 2 ** 40, features: ['schedule'] }),
+      );
+    });
+    const cluster = await database.manager.findOneByOrFail(SchedulerClusterEntity, { name: 'späße' });
+    expect(cluster).toMatchObject({
+      id: 1,
+      config: { candidate_parent_limit: 4, nested: { a: [1, 'x'] } },
+      scopes: {},
+      isDefault: true,
+      isDel: 0,
+      bio: null,
+    });
+    expect(cluster.createdAt).toEqual(at);
+    const scheduler = await database.manager.findOneByOrFail(SchedulerEntity, { schedulerClusterId: 2 ** 40 });
+    expect(scheduler).toMatchObject({ features: ['schedule'], state: 'inactive', schedulerClusterId: 2 ** 40 });
+  });
+
+  it('reads NULL and null in JSON columns as an empty object or list, as the original does', async () => {
+    await database.transaction(async (manager) => {
+      await insertRow(manager, SchedulerEntity, NOW, aScheduler());
+      await manager.query(`UPDATE scheduler SET config = NULL, features = 'null'`);
+      await manager.insert(AuditEntity, { actorType: '', actorName: '', eventType: '', operation: '', state: '' });
+    });
+    const row = await database.manager.findOneByOrFail(SchedulerEntity, { hostName: 'h' });
+    expect(row.config).toEqual({});
+    expect(row.features).toEqual([]);
+    const audit = await database.manager.findOneByOrFail(AuditEntity, { state: '' });
+    expect(audit.detail).toEqual({});
+    expect(Math.abs((audit.operatedAt?.getTime() ?? 0) - Date.now())).toBeLessThan(60_000);
+  });
+
+  it('says already-exists for a second row with the same unique key', async () => {
+    const insert = (): Promise<unknown> =>
+      database.transaction((manager) => insertRow(manager, SchedulerEntity, NOW, aScheduler()));
+    await insert();
+    await expect(insert()).rejects.toMatchObject({ code: 'already-exists' });
+  });
+
+  it('takes back everything of a failed transaction and nothing of its neighbours', async () => {
+    const failing = database.transaction(async (manager) => {
+      await insertRow(manager, SchedulerEntity, NOW, aScheduler({ hostName: 'lost' }));
+      await manager.find(SchedulerEntity);
+      throw new Error('stop');
+    });
+    const neighbours = ['a', 'b', 'c'].map((hostName) =>
+      database.transaction((manager) => insertRow(manager, SchedulerEntity, NOW, aScheduler({ hostName }))),
+    );
+    await expect(failing).rejects.toMatchObject({ code: 'internal' });
+    await Promise.all(neighbours);
+    const names = (await database.manager.find(SchedulerEntity)).map((row) => row.hostName);
+    expect(names.sort()).toEqual(['a', 'b', 'c']);
+  });
+
+  it('refuses a transaction inside a transaction instead of waiting for itself', async () => {
+    await expect(database.transaction(() => database.transaction(async () => 1))).rejects.toThrow(/inside/);
+  });
+
+  it('makes the default rows once, however many managers start at the same time', async () => {
+    const others = [await Database.open(options), await Database.open(options)];
+    const rows = { rootPasswordHash: async () => '$2b$10$x', personalAccessToken: 't'.repeat(48) };
+    await Promise.all([database, ...others].map((one) => ensureDefaultRows(one, rows)));
+    await ensureDefaultRows(database, rows);
+    await Promise.all(others.map((one) => one.close()));
+
+    const { manager } = database;
+    await expect(manager.find(SchedulerClusterEntity)).resolves.toMatchObject([
+      {
+        id: 1,
+        name: 'cluster-1',
+        isDefault: true,
+        config: { candidate_parent_limit: 3, filter_parent_limit: 15, job_rate_limit: 10 },
+        clientConfig: { load_limit: 200 },
+        seedClientConfig: {},
+        scopes: {},
+      },
+    ]);
+    await expect(manager.find(SeedPeerClusterEntity)).resolves.toMatchObject([
+      { id: 1, name: 'cluster-1', config: { load_limit: 2000 } },
+    ]);
+    await expect(manager.find(ClusterLinkEntity)).resolves.toEqual([{ schedulerClusterId: 1, seedPeerClusterId: 1 }]);
+    await expect(manager.find(UserEntity)).resolves.toMatchObject([
+      { id: 1, name: 'root', state: 'enable', encryptedPassword: '$2b$10$x', email: '' },
+    ]);
+    await expect(manager.find(ConfigEntity)).resolves.toMatchObject([
+      { name: 'gc', value: '{"audit":{"ttl":604800000000000},"job":{"ttl":21600000000000}}', userId: 0 },
+    ]);
+    await expect(manager.find(PersonalAccessTokenEntity)).resolves.toMatchObject([
+      { name: 'default', scopes: ['job', 'cluster'], state: 'active', userId: 1 },
+    ]);
+    const rules = await manager.find(CasbinRuleEntity);
+    expect(rules).toHaveLength(17 * 2 + 1);
+    expect(rules.at(0)).toMatchObject({ ptype: 'p', v0: 'root', v1: 'scheduler-clusters', v2: '*' });
+    expect(rules.at(1)).toMatchObject({ ptype: 'p', v0: 'guest', v1: 'scheduler-clusters', v2: 'read' });
+    expect(rules.at(-1)).toMatchObject({ ptype: 'g', v0: '1', v1: 'root' });
+  });
+
+  it('leaves rows that were changed or cleaned up by people alone', async () => {
+    await ensureDefaultRows(database, { rootPasswordHash: async () => 'one' });
+    await database.transaction((manager) => manager.update(ConfigEntity, { name: 'gc' }, { value: '{}' }));
+    await ensureDefaultRows(database, {
+      rootPasswordHash: () => Promise.reject(new Error('the hash is not needed')),
+    });
+    await expect(database.manager.findOneBy(ConfigEntity, { name: 'gc' })).resolves.toMatchObject({ value: '{}' });
+  });
+
+  it('migrates once when several managers start on the empty database', async () => {
+    const empty = await fresh();
+    const several = await Promise.all([Database.open(empty), Database.open(empty), Database.open(empty)]);
+    if (several[0]?.dialect === 'mysql') {
+      await Promise.all(several.map((one) => one.migrate()));
+    } else {
+      // A SQLite file has one manager; a second start finds the work done.
+      for (const one of several) {
+        await one.migrate();
+      }
+    }
+    await expect(several[0]?.dataSource.query('SELECT * FROM dragonfly_migration')).resolves.toHaveLength(1);
+    await Promise.all(several.map((one) => one.close()));
+  });
+
+  it('adopts tables that are there, and refuses those that miss columns with their list', async () => {
+    const adopted = await Database.open(await fresh());
+    const keyType = adopted.dialect === 'sqlite' ? 'integer' : 'bigint unsigned';
+    await adopted.dataSource.query(`CREATE TABLE casbin_rule (id ${keyType} PRIMARY KEY, ptype varchar(100))`);
+    await expect(adopted.migrate()).rejects.toMatchObject({
+      code: 'failed-precondition',
+      details: { missing: ['v0', 'v1', 'v2', 'v3', 'v4', 'v5'].map((column) => `casbin_rule.${column}`) },
+    });
+    for (const column of ['v0', 'v1', 'v2', 'v3', 'v4', 'v5']) {
+      await adopted.dataSource.query(`ALTER TABLE casbin_rule ADD COLUMN ${column} varchar(100)`);
+    }
+    await adopted.dataSource.query(`INSERT INTO casbin_rule (id, ptype, v0, v1, v2) VALUES (7, 'p', 'x', 'y', 'z')`);
+    await adopted.migrate();
+    await expect(adopted.manager.find(CasbinRuleEntity)).resolves.toMatchObject([{ id: 7, v0: 'x' }]);
+    await adopted.close();
+  });
+});
+
+describe('opening', () => {
+  it('tries again until the server answers, and gives up in time with unavailable', async () => {
+    let retries = 0;
+    const options = { type: 'mysql', host: '127.0.0.1', port: 1, user: 'u', password: 'p', database: 'd' } as const;
+    await expect(Database.open(options, { connectRetryMs: 700, onRetry: () => (retries += 1) })).rejects.toMatchObject({
+      code: 'unavailable',
+    });
+    expect(retries).toBeGreaterThanOrEqual(1);
+  });
+
+  it('opens a SQLite file with write-ahead log, foreign keys and a busy timeout', async () => {
+    const engine = engines[0];
+    const dataSource = createDataSource(await (engine ? engine.fresh() : Promise.reject(new Error('no engine'))));
+    await dataSource.initialize();
+    await expect(dataSource.query('PRAGMA journal_mode')).resolves.toEqual([{ journal_mode: 'wal' }]);
+    await expect(dataSource.query('PRAGMA foreign_keys')).resolves.toEqual([{ foreign_keys: 1 }]);
+    await expect(dataSource.query('PRAGMA busy_timeout')).resolves.toEqual([{ timeout: 5000 }]);
+    await dataSource.destroy();
+  });
+});
