@@ -28,7 +28,9 @@ async function ask(name, url) {
 /** @param {string} text body of `/readyz` */
 function missingConditions(text) {
   try {
-    const conditions = /** @type {Record<string, { ok: boolean, detail?: string }>} */ (JSON.parse(text).conditions ?? {});
+    const conditions = /** @type {Record<string, { ok: boolean, detail?: string }>} */ (
+      JSON.parse(text).conditions ?? {}
+    );
     return Object.entries(conditions)
       .filter(([, condition]) => !condition.ok)
       .map(([condition, { detail }]) => (detail ? `${condition} (${detail})` : condition))
@@ -43,5 +45,6 @@ const [...rest] = process.argv.slice(2);
 const questions = [];
 while (rest.length >= 2) questions.push(ask(...rest.splice(0, 2)));
 const answers = await Promise.all(questions);
-for (const { name, state, detail } of answers) console.log(`${name} ${state} ${detail.replaceAll(/\s+/g, ' ')}`.trimEnd());
+for (const { name, state, detail } of answers)
+  console.log(`${name} ${state} ${detail.replaceAll(/\s+/g, ' ')}`.trimEnd());
 process.exitCode = answers.every(({ state }) => state === 'ready') ? 0 : 1;

@@ -1,0 +1,2 @@
+#!/bin/sh
+exec node /opt/dragonfly/cli/dfget.js "$@"
