@@ -12,3 +12,18 @@ export function descriptors(): FileRegistry {
   registry ??= createFileRegistry(fromBinary(FileDescriptorSetSchema, fileDescriptorSet));
   return registry;
 }
+
+let inputs: ReadonlyMap<string, string> | undefined;
+
+/** Full name of the request message by method path, e.g. `/scheduler.v2.Scheduler/StatTask`. */
+export function requestTypes(): ReadonlyMap<string, string> {
+  if (inputs === undefined) {
+    const map = new Map<string, string>();
+    for (const type of descriptors()) {
+      if (type.kind !== 'service') continue;
+      for (const method of type.methods) map.set(`/${type.typeName}/${method.name}`, method.input.typeName);
+    }
+    inputs = map;
+  }
+  return inputs;
+}

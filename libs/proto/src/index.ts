@@ -10,7 +10,7 @@ export * as schedulerV2 from './gen/scheduler/v2/scheduler.js';
 export type { DeepPartial } from './gen/common/v2/common.js';
 export type { Duration } from './gen/google/protobuf/duration.js';
 export { Empty } from './gen/google/protobuf/empty.js';
-export { fileDescriptorSet } from './descriptors.js';
+export { fileDescriptorSet, requestTypes } from './descriptors.js';
 export { serialize } from './serialize.js';
 export { durationToMs, msToDuration } from './time.js';
 export { validationRules } from './rules/index.js';

@@ -198,8 +198,9 @@ function* compileRules(field: DescField, rules: FieldRules): Generator<Check<unk
   if (rules.hostname) yield wrap(textCheck(isHostname, 'must be a host name'));
   const { pattern, in: allowed } = rules;
   if (pattern !== undefined) yield wrap(textCheck((text) => pattern.test(text), `must match ${pattern.source}`));
-  if (allowed !== undefined)
+  if (allowed !== undefined) {
     yield wrap(textCheck((text) => allowed.includes(text), `must be in [${allowed.join(', ')}]`));
+  }
   if (rules.definedOnly && field.enum !== undefined) {
     const numbers = new Set(field.enum.values.map((value) => value.number));
     const violation = `: must be a number that ${field.enum.name} defines`;

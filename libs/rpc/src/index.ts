@@ -1,1 +1,17 @@
-export {};
+/**
+ * Construction of gRPC servers and clients. The Nest transport is a separate entry point, `@dragonfly/rpc/nest`.
+ * @packageDocumentation
+ */
+export { type Address, grpcTarget, MAX_UNIX_PATH_BYTES, parseAddress } from './address.js';
+export { type ClientConstructor, createGrpcClient, type GrpcClientOptions } from './client.js';
+export { BidiCall, type BidiMethod, readStream, type ReadStreamOptions } from './client-stream.js';
+export { GrpcServer, type GrpcServerOptions, type GrpcServiceBinding } from './grpc-server.js';
+export { type CallContext, handleBidi, handleServerStream, handleUnary, serveStream } from './handle.js';
+export * from './limits.js';
+export type { RpcLog } from './log.js';
+export { decodeOriginDetails, encodeOriginDetails, type OriginDetails } from './origin-details.js';
+export type { ServerSettings } from './server-core.js';
+export { callStatus, type CallStatus, STATUS_DETAILS_KEY, statusOfError } from './status.js';
+export { type ServerStream, serverStreamOf, type StreamCall, streamCallOf } from './stream-call.js';
+export type { ClientTls, ServerTls } from './tls.js';
+export { errorOfCall, unary, type UnaryMethod, type UnaryOptions } from './unary.js';
