@@ -66,7 +66,9 @@ export function socketAddressBytes(address: string): Buffer {
 function octetsOf(v6: string | undefined, v4: string | undefined): Buffer | undefined {
   if (v4 !== undefined) {
     const parts = v4.split('.').map(Number);
-    return parts.length === 4 && v4.split('.').every((part) => /^[0-9]{1,3}$/.test(part)) && parts.every((n) => n <= 255)
+    return parts.length === 4 &&
+      v4.split('.').every((part) => /^[0-9]{1,3}$/.test(part)) &&
+      parts.every((n) => n <= 255)
       ? Buffer.from(parts)
       : undefined;
   }
@@ -77,7 +79,8 @@ function octetsOf(v6: string | undefined, v4: string | undefined): Buffer | unde
   const [head = '', tail] = url.hostname.slice(1, -1).split('::');
   const left = head === '' ? [] : head.split(':');
   const right = tail === undefined || tail === '' ? [] : tail.split(':');
-  const groups = tail === undefined ? left : [...left, ...Array<string>(8 - left.length - right.length).fill('0'), ...right];
+  const groups =
+    tail === undefined ? left : [...left, ...Array<string>(8 - left.length - right.length).fill('0'), ...right];
   const octets = Buffer.alloc(16);
   groups.forEach((group, index) => octets.writeUInt16BE(Number.parseInt(group, 16), index * 2));
   return octets;
