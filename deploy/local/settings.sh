@@ -178,7 +178,7 @@ make_runtime_directory() {
   fail "no directory for unix sockets can be made" "export TMPDIR=<a writable directory with a short path>"
 }
 
-# render_config SERVICE: its configuration, the template's __NAME__ replaced. All values are written inside double quotes or are numbers.
+# render_config SERVICE: its configuration, the template's __NAME__ replaced. Texts stand in single quotes there.
 render_config() {
   local service=$1 role name names=() values=() line i
   role=$(role_of "$service")
@@ -199,4 +199,5 @@ render_config() {
   done <"$ROOT/deploy/local/templates/$role.yaml"
 }
 
-yaml_escape() { printf '%s' "$1" | sed 's/[\\"]/\\&/g'; }
+# yaml_escape TEXT: as it stands between single quotes in YAML.
+yaml_escape() { printf '%s' "$1" | sed "s/'/''/g"; }
