@@ -1,1 +1,24 @@
-export {};
+export {
+  decideEvictions,
+  type EvictionCandidate,
+  type EvictionDecision,
+  type EvictionReason,
+  type GcPolicy,
+} from './eviction.js';
+export { GarbageCollector, type GarbageCollectorOptions, type GcReport } from './garbage-collector.js';
+export type { OutputMode, OutputOptions, OutputOutcome } from './output.js';
+export { PieceStore, type PieceStoreOptions, type StoreUsage } from './piece-store.js';
+export { MAX_PIECES_PER_TASK } from './piece-table.js';
+export type { PieceWriter } from './piece-writer.js';
+export { StoredTask, type OpenedPiece, type PieceState, type TaskEnd } from './stored-task.js';
+export {
+  TASK_KINDS,
+  type PieceCommit,
+  type PieceRecord,
+  type StoreLog,
+  type SyncPolicy,
+  type TaskFailure,
+  type TaskInit,
+  type TaskKind,
+  type TaskMeta,
+} from './task-types.js';

@@ -1,0 +1,570 @@
+import { stat } from 'node:fs/promises';
+import { DfError } from '@dragonfly/errors';
+import { ContentGuard, stampOf } from './content-guard.js';
+import type { DescriptorCache, DescriptorLease } from './descriptor-cache.js';
+import { digestOfFile, splitDigest } from './digest.js';
+import { syncFileData, truncateFile } from './file-io.js';
+import { Journal } from './journal.js';
+import { placeOutput, type OutputOptions, type OutputOutcome } from './output.js';
+import { MAX_PIECES_PER_TASK } from './piece-table.js';
+import { PieceWriter, type PieceWriterHost } from './piece-writer.js';
+import { snapshotRecords, type TaskState } from './task-state.js';
+import type { PieceCommit, PieceRecord, StoreLog, SyncPolicy, TaskFailure, TaskKind, TaskMeta } from './task-types.js';
+import { abortable } from './waiting.js';
+
+/** Reading a task often costs one journal record in this time, not one each. */
+const TOUCH_INTERVAL_MS = 60_000;
+
+export type TaskEnd = 'complete' | 'failed' | 'deleted';
+export type PieceState = 'absent' | 'in-progress' | 'present';
+
+/** A piece ready to be sent. */
+export interface OpenedPiece {
+  readonly piece: PieceRecord;
+  /** Belongs to the store; valid until `release`, also when the task is deleted meanwhile. */
+  readonly fd: number;
+  readonly fileOffset: number;
+  readonly lengthBytes: number;
+  release(): void;
+}
+
+export interface StoredTaskOptions {
+  readonly state: TaskState;
+  readonly contentPath: string;
+  readonly journalPath: string;
+  readonly journalSizeBytes: number;
+  readonly descriptors: DescriptorCache;
+  readonly syncPolicy: SyncPolicy;
+  readonly bootId: string;
+  readonly log: StoreLog;
+  readonly nowMs: () => number;
+}
+
+interface Waiter {
+  readonly resolve: (piece: PieceRecord) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * One task: its content file, its journal and who is waiting for what. The single owner of the task's state; made by
+ * `PieceStore`.
+ */
+export class StoredTask {
+  readonly #options: StoredTaskOptions;
+  readonly #state: TaskState;
+  readonly #journal: Journal;
+  readonly #guard: ContentGuard;
+  readonly #writerHost: PieceWriterHost;
+  readonly #writers = new Map<number, PieceWriter>();
+  readonly #writerEnds = new Map<number, Set<() => void>>();
+  readonly #waiters = new Map<number, Set<Waiter>>();
+  readonly #pieceListeners = new Set<(piece: PieceRecord) => void>();
+  readonly #endListeners = new Set<(end: TaskEnd) => void>();
+  #leases = 0;
+  #pins = 0;
+  #isDeleted = false;
+  #touchJournalledAtMs: number;
+
+  constructor(options: StoredTaskOptions) {
+    this.#options = options;
+    this.#state = options.state;
+    this.#touchJournalledAtMs = options.state.updatedAtMs;
+    this.#journal = new Journal({
+      path: options.journalPath,
+      sizeBytes: options.journalSizeBytes,
+      descriptors: options.descriptors,
+      syncPolicy: options.syncPolicy,
+      bootId: options.bootId,
+      lastBootId: options.state.lastBootId,
+      syncContent: () => this.#withContent((fd) => syncFileData(fd)),
+      snapshot: () => snapshotRecords(this.#state, options.bootId),
+    });
+    this.#guard = new ContentGuard({
+      state: this.#state,
+      contentPath: options.contentPath,
+      descriptors: options.descriptors,
+      journal: this.#journal,
+      log: options.log,
+    });
+    this.#writerHost = {
+      contentPath: options.contentPath,
+      descriptors: options.descriptors,
+      ensureWritable: () => this.#ensureWritable(),
+      finishPiece: (number, commit) => this.#finishPiece(number, commit),
+      releasePiece: (number) => this.#releasePiece(number),
+    };
+  }
+
+  get kind(): TaskKind {
+    return this.#state.kind;
+  }
+
+  get id(): string {
+    return this.#state.id;
+  }
+
+  get meta(): TaskMeta {
+    return this.#state.meta;
+  }
+
+  get pieceLengthBytes(): number {
+    return this.#state.meta.pieceLengthBytes;
+  }
+
+  /** Undefined while unknown. */
+  get contentLengthBytes(): number | undefined {
+    return this.#state.contentLengthBytes;
+  }
+
+  /** Undefined while the content length is unknown. */
+  get pieceCount(): number | undefined {
+    const length = this.#state.contentLengthBytes;
+    return length === undefined ? undefined : Math.ceil(length / this.pieceLengthBytes);
+  }
+
+  /** All pieces are present and `complete` was called. */
+  get isComplete(): boolean {
+    return this.#state.isComplete;
+  }
+
+  get failure(): TaskFailure | undefined {
+    return this.#state.failure;
+  }
+
+  get isDeleted(): boolean {
+    return this.#isDeleted;
+  }
+
+  /** Last start, finish, failure or `touch`; what eviction goes by. */
+  get updatedAtMs(): number {
+    return this.#state.updatedAtMs;
+  }
+
+  get finishedPieceCount(): number {
+    return this.#state.table.count;
+  }
+
+  get completedBytes(): number {
+    return this.#state.table.totalBytes;
+  }
+
+  /** What the task takes of the disk, in bytes of content and journal. */
+  get storedBytes(): number {
+    return this.completedBytes + this.#journal.sizeBytes;
+  }
+
+  /** Somebody reads, writes or has pinned it: it is not evicted. */
+  get isInUse(): boolean {
+    return this.#leases > 0 || this.#pins > 0 || this.#writers.size > 0;
+  }
+
+  /** Finished pieces, ascending. */
+  *pieces(): IterableIterator<PieceRecord> {
+    for (const number of this.#state.table.numbers()) {
+      const piece = this.#state.table.get(number);
+      if (piece !== undefined) yield piece;
+    }
+  }
+
+  piece(number: number): PieceRecord | undefined {
+    return this.#state.table.get(number);
+  }
+
+  pieceState(number: number): PieceState {
+    if (this.#state.table.has(number)) return 'present';
+    return this.#writers.has(number) ? 'in-progress' : 'absent';
+  }
+
+  /** @throws DfError `failed-precondition` while the content length is unknown */
+  missingPieces(): number[] {
+    const count = this.pieceCount;
+    if (count === undefined) throw this.#error('failed-precondition', 'its length is not known yet');
+    const missing: number[] = [];
+    for (let number = 0; number < count; number += 1) if (!this.#state.table.has(number)) missing.push(number);
+    return missing;
+  }
+
+  /**
+   * Takes the right to write a piece, unless it is there or somebody else has it.
+   * @throws DfError `invalid-argument` for a number outside the content, `not-found` when the task is deleted,
+   *   `failed-precondition` when it has failed and was not resumed
+   */
+  beginPiece(number: number): PieceWriter | 'present' | 'in-progress' {
+    this.#ensureWritable();
+    const maxLengthBytes = this.#lengthOfPiece(number);
+    const state = this.pieceState(number);
+    if (state !== 'absent') return state;
+    const writer = new PieceWriter({
+      host: this.#writerHost,
+      number,
+      fileOffset: number * this.pieceLengthBytes,
+      maxLengthBytes,
+    });
+    this.#writers.set(number, writer);
+    return writer;
+  }
+
+  /**
+   * Waits until the piece is present, whoever writes it and however often.
+   * @throws DfError `not-found` when the task is deleted, completed or failed without it; `cancelled` /
+   *   `deadline-exceeded` by the signal
+   */
+  waitForPiece(number: number, signal?: AbortSignal): Promise<PieceRecord> {
+    const present = this.piece(number);
+    if (present !== undefined) return Promise.resolve(present);
+    if (this.#isDeleted || this.isComplete || this.failure !== undefined) {
+      return Promise.reject(this.#error('not-found', `piece ${number} is not there and will not come`));
+    }
+    return abortable(signal, (resolve, reject) => {
+      const waiter: Waiter = { resolve, reject };
+      const waiters = this.#waiters.get(number) ?? new Set();
+      this.#waiters.set(number, waiters.add(waiter));
+      return () => {
+        waiters.delete(waiter);
+        if (waiters.size === 0 && this.#waiters.get(number) === waiters) this.#waiters.delete(number);
+      };
+    });
+  }
+
+  /** Waits until nobody writes the piece: it is present then, or free to begin. */
+  whenWriterEnds(number: number, signal?: AbortSignal): Promise<'present' | 'absent'> {
+    const now = (): 'present' | 'absent' => (this.#state.table.has(number) ? 'present' : 'absent');
+    if (!this.#writers.has(number)) return Promise.resolve(now());
+    return abortable(signal, (resolve) => {
+      const ends = this.#writerEnds.get(number) ?? new Set();
+      const onEnd = (): void => resolve(now());
+      this.#writerEnds.set(number, ends.add(onEnd));
+      return () => ends.delete(onEnd);
+    });
+  }
+
+  /** @returns how to stop listening */
+  onPieceFinished(listener: (piece: PieceRecord) => void): () => void {
+    this.#pieceListeners.add(listener);
+    return () => this.#pieceListeners.delete(listener);
+  }
+
+  /** Called at every `complete`, `fail` and at deletion. @returns how to stop listening */
+  onEnd(listener: (end: TaskEnd) => void): () => void {
+    this.#endListeners.add(listener);
+    return () => this.#endListeners.delete(listener);
+  }
+
+  /**
+   * Opens a piece for sending. A suspect piece (see `ContentGuard`) is checked first.
+   * @throws DfError `not-found` when it is absent, or was found to be wrong and dropped just now
+   */
+  async openForRead(number: number, signal?: AbortSignal): Promise<OpenedPiece> {
+    for (;;) {
+      if (!this.#state.table.has(number)) throw this.#error('not-found', `piece ${number} is not stored`);
+      const generation = this.#guard.generation;
+      const lease = await this.#lease();
+      try {
+        const isGood = await this.#guard.admit(number, lease.fd);
+        signal?.throwIfAborted();
+        const piece = this.piece(number);
+        if (!isGood || piece === undefined)
+          throw this.#error('not-found', `piece ${number} was damaged and is dropped`);
+        // The content moved to a private file meanwhile: what was opened is the user's file now.
+        if (this.#guard.generation !== generation) {
+          lease.release();
+          continue;
+        }
+        return {
+          piece,
+          fd: lease.fd,
+          fileOffset: piece.offsetBytes,
+          lengthBytes: piece.lengthBytes,
+          release: () => lease.release(),
+        };
+      } catch (error) {
+        lease.release();
+        throw DfError.from(error);
+      }
+    }
+  }
+
+  /**
+   * Checks all suspect pieces now. Cheap when there are none.
+   * @returns the numbers of those that were wrong; they are absent now
+   */
+  ensureVerified(signal?: AbortSignal): Promise<number[]> {
+    if (this.#state.table.suspectCount === 0 && this.#state.linkStamp === undefined) return Promise.resolve([]);
+    return this.#withContent((fd) => this.#guard.admitAll(fd, signal));
+  }
+
+  /**
+   * Tells the length of a content that began without one.
+   * @throws DfError `invalid-argument` when finished pieces do not fit it, `already-exists` when it is another already
+   */
+  async setContentLength(contentLengthBytes: number): Promise<void> {
+    this.#ensureWritable();
+    checkContentLength(contentLengthBytes, this.pieceLengthBytes);
+    if (this.contentLengthBytes === contentLengthBytes) return;
+    if (this.contentLengthBytes !== undefined) {
+      throw this.#error('already-exists', `its length is ${this.contentLengthBytes}, not ${contentLengthBytes}`);
+    }
+    for (const number of this.#state.table.numbers()) {
+      const expected = lengthOfPiece(number, this.pieceLengthBytes, contentLengthBytes);
+      if (this.#state.table.lengthOf(number) === expected) continue;
+      throw this.#error('invalid-argument', `piece ${number} does not fit a length of ${contentLengthBytes}`);
+    }
+    await this.#withContent((fd) => truncateFile(fd, contentLengthBytes));
+    await this.#journal.append({ type: 'content-length', contentLengthBytes });
+    this.#state.contentLengthBytes = contentLengthBytes;
+  }
+
+  async setResponseHeader(header: Readonly<Record<string, string>>): Promise<void> {
+    this.#ensureAlive();
+    await this.#journal.append({ type: 'response-header', header });
+    this.#state.meta = { ...this.#state.meta, responseHeader: header };
+  }
+
+  /** @throws DfError `failed-precondition` when the length is unknown or a piece is missing */
+  async complete(): Promise<void> {
+    this.#ensureWritable();
+    if (this.isComplete) return;
+    if (this.finishedPieceCount !== this.pieceCount) {
+      throw this.#error(
+        'failed-precondition',
+        `${this.finishedPieceCount} of ${this.pieceCount ?? 'unknown'} pieces are there`,
+      );
+    }
+    const atMs = this.#options.nowMs();
+    await this.#journal.append({ type: 'complete', atMs });
+    this.#state.isComplete = true;
+    this.#state.updatedAtMs = atMs;
+    this.#end('complete');
+  }
+
+  /** Marks the task failed; finished pieces stay, waiters are told. `resume` clears it. */
+  async fail(error: unknown): Promise<void> {
+    this.#ensureAlive();
+    const failure = { message: DfError.from(error).message.slice(0, 4096), atMs: this.#options.nowMs() };
+    this.#state.failure = failure;
+    this.#state.updatedAtMs = failure.atMs;
+    this.#end('failed');
+    await this.#journal.append({ type: 'failed', ...failure });
+  }
+
+  /** A new attempt begins: clears a failure. */
+  async resume(): Promise<void> {
+    this.#ensureAlive();
+    if (this.failure === undefined) {
+      this.touch();
+      return;
+    }
+    const atMs = this.#options.nowMs();
+    this.#state.failure = undefined;
+    this.#state.updatedAtMs = atMs;
+    await this.#journal.append({ type: 'resumed', atMs });
+  }
+
+  /** Counts as use: eviction takes other tasks first. */
+  touch(): void {
+    if (this.#isDeleted) return;
+    const atMs = this.#options.nowMs();
+    this.#state.updatedAtMs = atMs;
+    if (atMs - this.#touchJournalledAtMs < TOUCH_INTERVAL_MS) return;
+    this.#touchJournalledAtMs = atMs;
+    this.#journal.append({ type: 'touched', atMs }).catch((error: unknown) => {
+      this.#options.log.debug({ taskId: this.id, error: DfError.from(error).message }, 'a touch was not journalled');
+    });
+  }
+
+  /** Keeps the task from being evicted. @returns how to let go */
+  pin(): () => void {
+    this.#pins += 1;
+    let isPinned = true;
+    return () => {
+      if (isPinned) this.#pins -= 1;
+      isPinned = false;
+    };
+  }
+
+  /**
+   * Gives the content out under a name of the user's; see `OutputOptions` for how. Suspect pieces are checked first.
+   * @throws DfError `failed-precondition` when the content (or the range) is not all there, `data-loss` when a piece
+   *   was found damaged (fetch `details.droppedPieces` again), and those of `placeOutput`
+   */
+  async linkTo(target: string, options: OutputOptions = {}): Promise<OutputOutcome> {
+    const unpin = this.pin();
+    try {
+      this.#ensureOutputReady(options.range);
+      const droppedPieces = await this.ensureVerified(options.signal);
+      if (droppedPieces.length > 0) {
+        throw new DfError('data-loss', `task ${this.id}: ${droppedPieces.length} damaged pieces were dropped`, {
+          details: { droppedPieces },
+          retryable: true,
+        });
+      }
+      const before = await stat(this.#options.contentPath, { bigint: true });
+      const outcome = await placeOutput(this.#options.contentPath, target, options);
+      if (outcome === 'linked') {
+        const after = await stat(this.#options.contentPath, { bigint: true });
+        const stamp = stampOf(before, after);
+        this.#state.linkStamp = stamp;
+        await this.#journal.append({ type: 'linked', stamp });
+      }
+      return outcome;
+    } catch (error) {
+      throw DfError.from(error);
+    } finally {
+      unpin();
+    }
+  }
+
+  /** Whether the whole content has this digest (`algorithm:value`); hashed in a worker thread. */
+  async verify(digest: string, signal?: AbortSignal): Promise<boolean> {
+    const { algorithm, encoded } = splitDigest(digest);
+    return (await this.digest(algorithm, signal)) === encoded.toLowerCase();
+  }
+
+  /** @returns the digest's value, hex (decimal for crc32) */
+  async digest(algorithm: string, signal?: AbortSignal): Promise<string> {
+    this.#ensureOutputReady(undefined);
+    const length = this.contentLengthBytes ?? 0;
+    return this.#withContent((fd) => digestOfFile(fd, length, algorithm, signal));
+  }
+
+  /** For the store alone: nothing is accepted any more, and whoever waits is told. The files are the store's to remove. */
+  async detach(reason: 'deleted' | 'closed'): Promise<void> {
+    if (reason === 'deleted') {
+      this.#isDeleted = true;
+      this.#end('deleted');
+      for (const writer of [...this.#writers.values()]) writer.abort();
+    } else {
+      this.#rejectWaiters(new DfError('cancelled', 'the piece store is closing'));
+    }
+    await this.#journal.close();
+  }
+
+  async #finishPiece(number: number, commit: PieceCommit): Promise<PieceRecord> {
+    const expected = this.#lengthOfPiece(number);
+    const isShortLastPiece = this.contentLengthBytes === undefined && commit.lengthBytes > 0;
+    if (commit.lengthBytes !== expected && !isShortLastPiece) {
+      throw this.#error('invalid-argument', `piece ${number} must have ${expected} bytes, not ${commit.lengthBytes}`);
+    }
+    const entry = {
+      lengthBytes: commit.lengthBytes,
+      crc32: commit.crc32 >>> 0,
+      parentId: (commit.parentId ?? '').slice(0, 1024),
+      trafficType: commit.trafficType & 0xff,
+      costMs: Math.min(Math.max(0, Math.round(commit.costMs)), 0xffffffff),
+      createdAtMs: this.#options.nowMs(),
+    };
+    await this.#journal.append({ type: 'piece', number, ...entry });
+    this.#ensureAlive();
+    this.#state.table.set(number, entry);
+    const piece = this.piece(number);
+    if (piece === undefined) throw this.#error('internal', `piece ${number} vanished`);
+    const waiters = this.#waiters.get(number);
+    this.#waiters.delete(number);
+    for (const waiter of waiters ?? []) waiter.resolve(piece);
+    for (const listener of [...this.#pieceListeners]) listener(piece);
+    return piece;
+  }
+
+  #releasePiece(number: number): void {
+    this.#writers.delete(number);
+    const ends = this.#writerEnds.get(number);
+    this.#writerEnds.delete(number);
+    for (const onEnd of ends ?? []) onEnd();
+  }
+
+  #end(end: TaskEnd): void {
+    this.#rejectWaiters(this.#error('not-found', `is ${end}, the piece will not come`));
+    for (const listener of [...this.#endListeners]) listener(end);
+  }
+
+  #rejectWaiters(error: DfError): void {
+    const waiting = [...this.#waiters.values()].flatMap((waiters) => [...waiters]);
+    this.#waiters.clear();
+    for (const waiter of waiting) waiter.reject(error);
+  }
+
+  async #lease(): Promise<DescriptorLease> {
+    this.#ensureAlive();
+    const lease = await this.#options.descriptors.acquire(this.#options.contentPath).catch((error: unknown) => {
+      throw DfError.from(error);
+    });
+    this.#leases += 1;
+    let isOut = true;
+    return {
+      fd: lease.fd,
+      release: () => {
+        if (isOut) this.#leases -= 1;
+        isOut = false;
+        lease.release();
+      },
+    };
+  }
+
+  async #withContent<T>(use: (fd: number) => Promise<T>): Promise<T> {
+    const lease = await this.#lease();
+    try {
+      return await use(lease.fd);
+    } catch (error) {
+      throw DfError.from(error);
+    } finally {
+      lease.release();
+    }
+  }
+
+  #lengthOfPiece(number: number): number {
+    const length = lengthOfPiece(number, this.pieceLengthBytes, this.contentLengthBytes);
+    if (length > 0) return length;
+    throw this.#error('invalid-argument', `has no piece ${number}`);
+  }
+
+  #ensureOutputReady(range: OutputOptions['range']): void {
+    this.#ensureAlive();
+    if (range === undefined) {
+      if (this.isComplete) return;
+      throw this.#error('failed-precondition', 'is not complete');
+    }
+    const end = range.startBytes + range.lengthBytes;
+    if (range.startBytes < 0 || range.lengthBytes < 0 || end > (this.contentLengthBytes ?? Infinity)) {
+      throw this.#error('invalid-argument', `has no bytes ${range.startBytes}-${end - 1}`);
+    }
+    const last = Math.ceil(end / this.pieceLengthBytes);
+    for (let number = Math.floor(range.startBytes / this.pieceLengthBytes); number < last; number += 1) {
+      if (!this.#state.table.has(number)) throw this.#error('failed-precondition', `piece ${number} is missing`);
+    }
+  }
+
+  #ensureAlive(): void {
+    if (this.#isDeleted) throw this.#error('not-found', 'was deleted');
+  }
+
+  #ensureWritable(): void {
+    this.#ensureAlive();
+    if (this.failure !== undefined) throw this.#error('failed-precondition', `has failed: ${this.failure.message}`);
+  }
+
+  #error(code: ConstructorParameters<typeof DfError>[0], text: string): DfError {
+    return new DfError(code, `task ${this.id}: ${text}`, { details: { taskId: this.id, kind: this.kind } });
+  }
+}
+
+/** @returns 0 when the content has no such piece; the full piece length while the content length is unknown */
+function lengthOfPiece(number: number, pieceLengthBytes: number, contentLengthBytes: number | undefined): number {
+  if (!Number.isInteger(number) || number < 0 || number >= MAX_PIECES_PER_TASK) return 0;
+  if (contentLengthBytes === undefined) return pieceLengthBytes;
+  return Math.max(0, Math.min(pieceLengthBytes, contentLengthBytes - number * pieceLengthBytes));
+}
+
+/** @throws DfError `invalid-argument` */
+export function checkContentLength(contentLengthBytes: number, pieceLengthBytes: number): void {
+  if (
+    Number.isSafeInteger(contentLengthBytes) &&
+    contentLengthBytes >= 0 &&
+    contentLengthBytes <= pieceLengthBytes * MAX_PIECES_PER_TASK
+  ) {
+    return;
+  }
+  throw new DfError(
+    'invalid-argument',
+    `content length ${contentLengthBytes}: must be 0 … ${MAX_PIECES_PER_TASK} pieces of ${pieceLengthBytes} bytes`,
+  );
+}
