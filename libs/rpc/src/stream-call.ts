@@ -160,6 +160,8 @@ class GrpcJsStreamCall<Req, Res> extends GrpcJsServerStream<Res> implements Stre
 
   constructor(private readonly call: ServerDuplexStream<Req, Res>) {
     super(call);
+    // Without reading there is no end either, and not every handler wants the messages.
+    call.resume();
     call.once('end', () => {
       // A reset arrives as 'end' first and as 'cancelled' later in the same turn; only then is a half-close certain.
       setImmediate(() => {
