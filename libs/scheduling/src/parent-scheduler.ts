@@ -120,6 +120,16 @@ export class ParentScheduler {
     this.#refresh(peer);
   }
 
+  /** The peer has begun to fetch from the source, told to or not. */
+  wentToSource(peer: Peer): void {
+    const { task } = peer;
+    const nowMs = this.#options.clock.nowMs();
+    task.detachFromParents(peer);
+    task.backToSourcePeers.add(peer);
+    if (!this.#isAlive(task, nowMs)) task.lease = newLease(peer, undefined, NOBODY, nowMs);
+    this.heardFrom(peer);
+  }
+
   /** The peer has reported a finished piece; it is in its piece set already. */
   pieceFinished(peer: Peer, nowMs: number): void {
     const { task } = peer;
@@ -151,6 +161,16 @@ export class ParentScheduler {
     task.refreshOfferable(peer);
     if (peer.host.facts.isSeed) task.seedFailedAtMs = this.#options.clock.nowMs();
     this.#release(peer);
+  }
+
+  /** The peer was marked Leave; it will be deleted. */
+  left(peer: Peer): void {
+    const waiter = this.#dequeue(peer);
+    peer.task.backToSourcePeers.delete(peer);
+    peer.task.detachFromParents(peer);
+    peer.task.refreshOfferable(peer);
+    this.#release(peer);
+    waiter?.answer({ kind: 'refused', code: 'not-found', message: `peer ${peer.id} not found` });
   }
 
   /** The peer's stream has ended; nothing will be heard from it unless it had succeeded. */

@@ -1,0 +1,205 @@
+import { homedir } from 'node:os';
+import path from 'node:path';
+import { duration, host, loadConfig, type LoadedConfig, port } from '@dragonfly/config';
+import { LOG_LEVELS } from '@dragonfly/telemetry';
+import { z } from 'zod';
+import { defaultHostname, defaultIp } from './host-identity.js';
+
+/** Ports that the protocol lets a service announce. */
+const announcedPort = z.coerce
+  .number()
+  .int()
+  .min(1024, 'must be 1024..65534, the ports that the protocol lets a service announce')
+  .max(65_534, 'must be 1024..65534, the ports that the protocol lets a service announce');
+
+const tlsFiles = z
+  .object({ caCert: z.string().min(1), cert: z.string().min(1), key: z.string().min(1) })
+  .describe('paths of PEM files; clients must show a certificate signed by caCert');
+
+/** Keys of Dragonfly's scheduler.yaml that have no effect here are read and ignored, so that its files load unchanged. */
+const ignored = z.unknown().optional();
+
+const redis = z
+  .object({
+    addrs: z.array(z.string()).default([]),
+    masterName: z.string().default(''),
+    username: z.string().default(''),
+    password: z.string().default(''),
+    sentinelUsername: z.string().default(''),
+    sentinelPassword: z.string().default(''),
+    brokerDB: z.coerce.number().int().min(0).default(1),
+    backendDB: z.coerce.number().int().min(0).default(2),
+    poolSize: z.coerce.number().int().min(1).default(20),
+    poolTimeout: duration().default(10_000),
+    tls: ignored,
+  })
+  .prefault({});
+
+const server = z
+  .object({
+    advertiseIP: z.string().default('').describe('address registered at the manager; empty = first of the machine'),
+    advertisePort: z.union([z.literal(0), announcedPort]).default(0).describe('0 = the port it listens on'),
+    listenIP: host().default(''),
+    port: port().default(8002),
+    host: host().default('').describe('name registered at the manager; empty = host name of the machine'),
+    tls: tlsFiles.optional(),
+    requestRateLimit: z.coerce.number().int().min(1).default(4000).describe('calls and new streams a second'),
+    logLevel: z.enum(LOG_LEVELS).default('info'),
+    logDir: z.string().default('').describe('empty = no log file'),
+    logMaxSize: ignored,
+    logMaxAge: ignored,
+    logMaxBackups: ignored,
+    pluginDir: z.string().default(''),
+    dataDir: z.string().default('').describe('where the last dynamic configuration is kept'),
+    workHome: ignored,
+    cacheDir: ignored,
+    workHomeMode: ignored,
+    cacheDirMode: ignored,
+    logDirMode: ignored,
+    dataDirMode: ignored,
+  })
+  .prefault({});
+
+const scheduler = z
+  .object({
+    algorithm: z.enum(['default', 'plugin']).default('default'),
+    plugin: z
+      .object({ path: z.string().default('').describe('module whose default export is a strategy') })
+      .prefault({}),
+    backToSourceCount: z.coerce.number().int().min(1).default(200),
+    retryBackToSourceLimit: z.coerce.number().int().min(1).default(4),
+    retryLimit: z.coerce.number().int().min(1).default(5),
+    retryInterval: duration().default(500),
+    waitTimeout: duration().default(25_000).describe("longest wait after the source lease holder's last sign of life"),
+    sourceLease: z
+      .object({
+        stallTimeout: duration().default(60_000).describe('a lease without a finished piece for this long is over'),
+      })
+      .prefault({}),
+    gc: z
+      .object({
+        pieceDownloadTimeout: duration().default(30 * 60_000),
+        peerGCInterval: duration().default(10_000),
+        peerTTL: duration().default(24 * 3_600_000),
+        taskGCInterval: duration().default(30 * 60_000),
+        hostGCInterval: duration().default(5 * 60_000),
+        hostTTL: duration().default(3_600_000),
+      })
+      .prefault({}),
+  })
+  .prefault({});
+
+const schema = z.object({
+  console: z.boolean().default(false),
+  pprofPort: ignored,
+  verbose: ignored,
+  tracing: ignored,
+  server,
+  scheduler,
+  database: z.object({ redis }).prefault({}),
+  dynConfig: z
+    .object({ refreshInterval: duration().default(60_000), type: ignored, cachePath: ignored })
+    .prefault({}),
+  host: z
+    .object({ idc: z.string().max(1024).default(''), location: z.string().max(1024).default('') })
+    .prefault({}),
+  manager: z
+    .object({
+      addr: z.string().default('').describe('host:port of the manager; empty = stand-alone with a local dynconfig file'),
+      tls: tlsFiles.optional(),
+      schedulerClusterID: z.coerce.number().int().min(1).default(1),
+      keepAlive: z.object({ interval: duration().default(5000) }).prefault({}),
+    })
+    .prefault({}),
+  seedPeer: z
+    .object({
+      enable: ignored,
+      tls: tlsFiles.optional(),
+      taskDownloadTimeout: duration().default(10 * 3_600_000),
+    })
+    .prefault({}),
+  peer: z.object({ tls: ignored }).prefault({}),
+  job: z
+    .object({
+      enable: z.boolean().default(true),
+      globalWorkerNum: ignored,
+      schedulerWorkerNum: ignored,
+      localWorkerNum: ignored,
+      redis: ignored,
+    })
+    .prefault({}),
+  storage: ignored,
+  metrics: z
+    .object({
+      enable: z.boolean().default(false).describe('serve /metrics beside /readyz'),
+      addr: z
+        .string()
+        .regex(/^(\[[0-9a-fA-F:.]+\]|[^:\s]*):\d{1,5}$/, 'must be host:port or :port')
+        .default(':8000'),
+      enableHost: z.boolean().default(false),
+    })
+    .prefault({}),
+  network: z.object({ enableIPv6: z.boolean().default(false) }).prefault({}),
+});
+
+/** The configuration with every default filled in that does not depend on the machine. Durations in milliseconds. */
+export type SchedulerConfig = z.infer<typeof schema>;
+
+/** Where a scheduler.yaml is looked for when none is named. */
+export const DEFAULT_CONFIG_FILES: readonly string[] = ['/etc/dragonfly/scheduler.yaml'];
+
+/**
+ * Loads scheduler.yaml, overridden by `DRAGONFLY_…` variables.
+ * @throws DfError `invalid-argument` naming each wrong key; `not-found` for a named file that does not exist
+ */
+export function loadSchedulerConfig(options: {
+  readonly file?: string | undefined;
+  readonly env: NodeJS.ProcessEnv;
+  readonly strict?: boolean;
+}): LoadedConfig<SchedulerConfig> {
+  return loadConfig({
+    schema: schema as z.ZodType<SchedulerConfig>,
+    file: options.file,
+    defaultFiles: [...DEFAULT_CONFIG_FILES],
+    env: options.env,
+    ...(options.strict === undefined ? {} : { strict: options.strict }),
+  });
+}
+
+/** Under which name and address this scheduler is known. */
+export interface Identity {
+  readonly hostname: string;
+  readonly ip: string;
+  /** Port that others are told. */
+  readonly port: number;
+}
+
+/** @param listenPort the port that was really bound */
+export function identityOf(config: SchedulerConfig, listenPort: number): Identity {
+  return {
+    hostname: config.server.host || defaultHostname(),
+    ip: config.server.advertiseIP || defaultIp(config.network.enableIPv6),
+    port: config.server.advertisePort || listenPort,
+  };
+}
+
+/** Address to listen on. */
+export function listenIpOf(config: SchedulerConfig): string {
+  return config.server.listenIP || (config.network.enableIPv6 ? '::' : '0.0.0.0');
+}
+
+/** Directory for what should outlive a restart. */
+export function dataDirOf(config: SchedulerConfig, isRoot: boolean): string {
+  if (config.server.dataDir !== '') return path.resolve(config.server.dataDir);
+  return isRoot ? '/var/lib/dragonfly/scheduler' : path.join(homedir(), '.local/share/dragonfly/scheduler');
+}
+
+/** Splits `host:port` of metrics.addr; an empty host is every address. */
+export function statusAddressOf(config: SchedulerConfig): { readonly host: string; readonly port: number } {
+  const colon = config.metrics.addr.lastIndexOf(':');
+  const hostText = config.metrics.addr.slice(0, colon).replace(/^\[|\]$/g, '');
+  return {
+    host: hostText || (config.network.enableIPv6 ? '::' : '0.0.0.0'),
+    port: Number(config.metrics.addr.slice(colon + 1)),
+  };
+}

@@ -1,0 +1,106 @@
+import { type ApplicationPriority, asPriority, type CandidateLimits } from '@dragonfly/scheduling';
+import type { Logger } from '@dragonfly/telemetry';
+import { z } from 'zod';
+
+/** Limits as a cluster may set them: the original's bounds; what is outside counts as not set. */
+const CANDIDATE_PARENTS = { default: 3, max: 20 };
+const FILTER_PARENTS = { default: 15, min: 10, max: 1000 };
+const PEER_LOAD = { default: 200, max: 2000 };
+const SEED_LOAD = { default: 2000, max: 5000 };
+
+/**
+ * What the manager, or a local file in its place, decides about scheduling. The keys are those of the local
+ * dynconfig.yaml; the copy that is kept for a start without the manager has the same form.
+ */
+export const dynamicConfigSchema = z.object({
+  applications: z
+    .array(
+      z.object({
+        name: z.string().min(1),
+        priority: z
+          .object({
+            value: z.coerce.number().int().min(0).max(6).default(0),
+            urls: z
+              .array(z.object({ regex: z.string().min(1), value: z.coerce.number().int().min(0).max(6) }))
+              .nullish()
+              .transform((urls) => urls ?? []),
+          })
+          .prefault({}),
+      }),
+    )
+    .nullish()
+    .transform((applications) => applications ?? []),
+  seedPeerClusterConfig: z.object({ loadLimit: z.coerce.number().int().default(0) }).prefault({}),
+  schedulerClusterConfig: z
+    .object({
+      candidateParentLimit: z.coerce.number().int().default(0),
+      filterParentLimit: z.coerce.number().int().default(0),
+    })
+    .prefault({}),
+  schedulerClusterClientConfig: z.object({ loadLimit: z.coerce.number().int().default(0) }).prefault({}),
+});
+export type DynamicConfig = z.infer<typeof dynamicConfigSchema>;
+
+/** What holds until somebody says otherwise. */
+export const DEFAULT_DYNAMIC_CONFIG: DynamicConfig = {
+  applications: [],
+  seedPeerClusterConfig: { loadLimit: SEED_LOAD.default },
+  schedulerClusterConfig: {
+    candidateParentLimit: CANDIDATE_PARENTS.default,
+    filterParentLimit: FILTER_PARENTS.default,
+  },
+  schedulerClusterClientConfig: { loadLimit: PEER_LOAD.default },
+};
+
+/** The settings in force, in the form that scheduling reads. */
+export class DynamicSettings {
+  #limits: CandidateLimits = limitsOf(DEFAULT_DYNAMIC_CONFIG);
+  #applications: readonly ApplicationPriority[] = [];
+  #current = DEFAULT_DYNAMIC_CONFIG;
+
+  constructor(private readonly log: Logger) {}
+
+  readonly limits = (): CandidateLimits => this.#limits;
+
+  readonly applications = (): readonly ApplicationPriority[] => this.#applications;
+
+  get current(): DynamicConfig {
+    return this.#current;
+  }
+
+  apply(config: DynamicConfig): void {
+    this.#current = config;
+    this.#limits = limitsOf(config);
+    this.#applications = config.applications.map(({ name, priority }) => ({
+      name,
+      value: asPriority(priority.value) ?? 0,
+      urls: priority.urls.flatMap(({ regex, value }) => {
+        const pattern = this.#compile(name, regex);
+        return pattern === undefined ? [] : [{ pattern, value: asPriority(value) ?? 0 }];
+      }),
+    }));
+  }
+
+  #compile(application: string, regex: string): RegExp | undefined {
+    try {
+      return new RegExp(regex);
+    } catch (error) {
+      this.log.warn({ err: error, application, regex }, 'URL pattern of an application is no regular expression');
+      return undefined;
+    }
+  }
+}
+
+function limitsOf(config: DynamicConfig): CandidateLimits {
+  const { candidateParentLimit, filterParentLimit } = config.schedulerClusterConfig;
+  return {
+    candidateParentLimit: within(candidateParentLimit, 1, CANDIDATE_PARENTS.max) ?? CANDIDATE_PARENTS.default,
+    filterParentLimit: within(filterParentLimit, FILTER_PARENTS.min, FILTER_PARENTS.max) ?? FILTER_PARENTS.default,
+    peerUploadLimit: within(config.schedulerClusterClientConfig.loadLimit, 1, PEER_LOAD.max) ?? PEER_LOAD.default,
+    seedUploadLimit: within(config.seedPeerClusterConfig.loadLimit, 1, SEED_LOAD.max) ?? SEED_LOAD.default,
+  };
+}
+
+function within(value: number, min: number, max: number): number | undefined {
+  return value >= min && value <= max ? value : undefined;
+}

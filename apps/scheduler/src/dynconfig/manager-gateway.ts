@@ -1,0 +1,184 @@
+import type { ClientWritableStream } from '@grpc/grpc-js';
+import { DfError } from '@dragonfly/errors';
+import { managerV2 } from '@dragonfly/proto';
+import { type ClientTls, createGrpcClient, unary } from '@dragonfly/rpc';
+import type { Identity } from '../config/scheduler-config.js';
+import { type DynamicConfig, dynamicConfigSchema } from './dynamic-config.js';
+
+/** Deadline of a unary call. The original waits 2 minutes; a manager that needs more than this is as good as down. */
+const CALL_DEADLINE_MS = 20_000;
+
+export interface ManagerGatewayOptions {
+  /** `host:port`; a scheme in front is ignored. */
+  readonly address: string;
+  readonly tls: ClientTls | undefined;
+  readonly identity: Identity;
+  readonly schedulerClusterId: number;
+  readonly idc: string;
+  readonly location: string;
+  readonly keepAliveIntervalMs: number;
+}
+
+/** The calls to the manager that a scheduler makes. */
+export class ManagerGateway {
+  readonly #client: managerV2.ManagerClient;
+
+  constructor(private readonly options: ManagerGatewayOptions) {
+    this.#client = createGrpcClient(
+      managerV2.ManagerClient,
+      options.address.replace(/^[a-z]+:\/\//, ''),
+      options.tls === undefined ? {} : { tls: options.tls },
+    );
+  }
+
+  /** Registers this scheduler, or brings its row up to date. */
+  async register(signal: AbortSignal): Promise<void> {
+    const { identity, schedulerClusterId, idc, location, keepAliveIntervalMs } = this.options;
+    await unary<managerV2.UpdateSchedulerRequest, managerV2.Scheduler>(
+      this.#client.updateScheduler.bind(this.#client),
+      {
+        sourceType: managerV2.SourceType.SCHEDULER_SOURCE,
+        hostname: identity.hostname,
+        ip: identity.ip,
+        port: identity.port,
+        schedulerClusterId: BigInt(schedulerClusterId),
+        idc: idc || undefined,
+        location: location || undefined,
+        features: ['schedule'],
+        // Durations are nanoseconds in the manager's JSON.
+        config: Buffer.from(JSON.stringify({ manager_keep_alive_interval: keepAliveIntervalMs * 1e6 })),
+      },
+      { deadlineMs: CALL_DEADLINE_MS, signal },
+    );
+  }
+
+  /**
+   * The dynamic configuration of this scheduler's cluster.
+   * @throws DfError; a manager that has forgotten this scheduler answers `not-found` or `internal`
+   */
+  async fetch(signal: AbortSignal): Promise<DynamicConfig> {
+    const { identity, schedulerClusterId } = this.options;
+    const scheduler = await unary<managerV2.GetSchedulerRequest, managerV2.Scheduler>(
+      this.#client.getScheduler.bind(this.#client),
+      {
+        sourceType: managerV2.SourceType.SCHEDULER_SOURCE,
+        hostname: identity.hostname,
+        ip: identity.ip,
+        schedulerClusterId: BigInt(schedulerClusterId),
+      },
+      { deadlineMs: CALL_DEADLINE_MS, signal },
+    );
+    return dynamicConfigOf(scheduler, await this.#applications(signal));
+  }
+
+  /**
+   * Opens the keep-alive stream; the manager holds this scheduler for active as long as it is open.
+   * @param onEnd called once with the reason when the stream is over, not after a `cancel` of ours
+   */
+  openKeepAlive(onEnd: (error: DfError) => void): KeepAliveStream {
+    const { identity, schedulerClusterId } = this.options;
+    return new KeepAliveStream(
+      {
+        sourceType: managerV2.SourceType.SCHEDULER_SOURCE,
+        hostname: identity.hostname,
+        ip: identity.ip,
+        clusterId: BigInt(schedulerClusterId),
+      },
+      (callback) => this.#client.keepAlive(callback),
+      onEnd,
+    );
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+
+  /** A manager without applications answers NOT_FOUND, an old one UNIMPLEMENTED. */
+  async #applications(signal: AbortSignal): Promise<readonly managerV2.Application[]> {
+    const { identity } = this.options;
+    try {
+      const { applications } = await unary<managerV2.ListApplicationsRequest, managerV2.ListApplicationsResponse>(
+        this.#client.listApplications.bind(this.#client),
+        { sourceType: managerV2.SourceType.SCHEDULER_SOURCE, hostname: identity.hostname, ip: identity.ip },
+        { deadlineMs: CALL_DEADLINE_MS, signal },
+      );
+      return applications;
+    } catch (caught) {
+      const error = DfError.from(caught);
+      if (error.code === 'not-found' || error.code === 'unimplemented') return [];
+      throw error;
+    }
+  }
+}
+
+/** One keep-alive stream. */
+export class KeepAliveStream {
+  readonly #stream: ClientWritableStream<managerV2.KeepAliveRequest>;
+  #isOver = false;
+
+  constructor(
+    private readonly message: managerV2.KeepAliveRequest,
+    open: (callback: (error: Error | null) => void) => ClientWritableStream<managerV2.KeepAliveRequest>,
+    onEnd: (error: DfError) => void,
+  ) {
+    const end = (error: Error | null | undefined): void => {
+      if (this.#isOver) return;
+      this.#isOver = true;
+      onEnd(error == null ? new DfError('unavailable', 'the manager ended the keep-alive stream') : DfError.from(error));
+    };
+    this.#stream = open(end);
+    this.#stream.on('error', end);
+  }
+
+  /** Says that we live. Skipped while the manager has not taken the last message. @returns true when it was sent */
+  beat(onSent?: () => void): boolean {
+    if (this.#isOver || this.#stream.writableNeedDrain) return false;
+    this.#stream.write(this.message, (error: unknown) => {
+      if (error == null && !this.#isOver) onSent?.();
+    });
+    return true;
+  }
+
+  /** Ends the stream: the manager marks this scheduler inactive at once. */
+  end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#stream.end();
+  }
+}
+
+function dynamicConfigOf(
+  scheduler: managerV2.Scheduler,
+  applications: readonly managerV2.Application[],
+): DynamicConfig {
+  const cluster = jsonOf(scheduler.schedulerCluster?.config);
+  const client = jsonOf(scheduler.schedulerCluster?.clientConfig);
+  const seed = jsonOf(scheduler.seedPeers[0]?.seedPeerCluster?.config);
+  return dynamicConfigSchema.parse({
+    applications: applications.map(({ name, priority }) => ({
+      name,
+      priority: { value: priority?.value ?? 0, urls: priority?.urls ?? [] },
+    })),
+    schedulerClusterConfig: {
+      candidateParentLimit: numberOf(cluster['candidate_parent_limit']),
+      filterParentLimit: numberOf(cluster['filter_parent_limit']),
+    },
+    schedulerClusterClientConfig: { loadLimit: numberOf(client['load_limit']) },
+    seedPeerClusterConfig: { loadLimit: numberOf(seed['load_limit']) },
+  });
+}
+
+/** The object in a bytes field of the manager; empty for anything that is none. */
+function jsonOf(bytes: Uint8Array | undefined): Readonly<Record<string, unknown>> {
+  if (bytes === undefined || bytes.length === 0) return {};
+  try {
+    const value: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'));
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+  } catch {
+    return {}; // The manager's mistake: what it meant to say is not said, the defaults hold.
+  }
+}
+
+function numberOf(value: unknown): number {
+  return typeof value === 'number' && Number.isFinite(value) ? Math.trunc(value) : 0;
+}

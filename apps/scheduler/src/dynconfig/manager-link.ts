@@ -1,0 +1,174 @@
+import { DfError } from '@dragonfly/errors';
+import type { Clock, Timer } from '@dragonfly/scheduling';
+import type { Logger } from '@dragonfly/telemetry';
+import { readDynamicConfig, writeDynamicConfig } from './config-file.js';
+import type { DynamicConfig, DynamicSettings } from './dynamic-config.js';
+import type { KeepAliveStream, ManagerGateway } from './manager-gateway.js';
+
+/** First and longest pause between attempts to reach the manager; doubled each time, with up to half of it at random. */
+const BACKOFF = { firstMs: 500, longestMs: 30_000 };
+
+export interface ManagerLinkOptions {
+  readonly gateway: Pick<ManagerGateway, 'register' | 'fetch' | 'openKeepAlive' | 'close'>;
+  readonly settings: DynamicSettings;
+  /** Copy of the last configuration for a start without the manager. */
+  readonly cacheFile: string;
+  readonly refreshIntervalMs: number;
+  readonly keepAliveIntervalMs: number;
+  readonly clock: Clock;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  readonly log: Logger;
+  /** Told of every change: whether this scheduler has been registered, and in words how it stands. */
+  readonly onState: (isRegistered: boolean, detail: string | undefined) => void;
+}
+
+/**
+ * The bond with the manager: registers this scheduler, keeps its row alive and its settings fresh.
+ *
+ * A manager that cannot be reached delays nothing: the scheduler serves with the last settings it knew. Whenever the
+ * keep-alive stream has broken, or the manager has forgotten us, we register again before going on. Once registered the
+ * readiness condition stays true: peers can go on without the manager.
+ */
+export class ManagerLink {
+  readonly #abort = new AbortController();
+  readonly #timers = new Set<Timer>();
+  #stream: KeepAliveStream | undefined;
+  #hasRegistered = false;
+  #failures = 0;
+
+  constructor(private readonly options: ManagerLinkOptions) {}
+
+  /** Loads the last known settings and begins to connect; does not wait for the manager. */
+  async start(): Promise<void> {
+    await this.#loadCache();
+    void this.#connect();
+  }
+
+  /** Ends the keep-alive stream, so that the manager stops naming this scheduler at once. */
+  stop(): void {
+    this.#abort.abort();
+    for (const timer of this.#timers) timer.cancel();
+    this.#timers.clear();
+    this.#stream?.end();
+    this.options.gateway.close();
+  }
+
+  async #connect(): Promise<void> {
+    const { gateway, log } = this.options;
+    try {
+      await gateway.register(this.#abort.signal);
+      if (this.#abort.signal.aborted) return;
+      this.#keepAlive();
+      this.#refreshForever();
+    } catch (caught) {
+      if (this.#abort.signal.aborted) return;
+      const error = DfError.from(caught);
+      log.warn({ err: error }, 'cannot register at the manager');
+      this.#retry(`cannot register: ${error.message}`);
+    }
+  }
+
+  #keepAlive(): void {
+    const { gateway, keepAliveIntervalMs, log } = this.options;
+    const stream = gateway.openKeepAlive((error) => {
+      if (this.#abort.signal.aborted || this.#stream !== stream) return;
+      this.#stream = undefined;
+      this.#cancelTimers();
+      log.warn({ err: error }, 'keep-alive stream to the manager has broken');
+      this.#retry(`manager not reachable, serving with the last settings: ${error.message}`);
+    });
+    this.#stream = stream;
+    const beat = (): void => {
+      if (this.#stream !== stream) return;
+      stream.beat(() => {
+        this.#alive();
+      });
+      this.#after(keepAliveIntervalMs, beat);
+    };
+    beat();
+  }
+
+  #alive(): void {
+    if (this.#failures > 0 || !this.#hasRegistered) {
+      this.options.log.info('registered at the manager');
+      this.#hasRegistered = true;
+      this.options.onState(true, undefined);
+    }
+    this.#failures = 0;
+  }
+
+  #retry(detail: string): void {
+    this.options.onState(this.#hasRegistered, detail);
+    const pauseMs = Math.min(BACKOFF.longestMs, BACKOFF.firstMs * 2 ** Math.min(this.#failures, 10));
+    this.#failures += 1;
+    this.#after(pauseMs * (0.5 + this.options.random() / 2), () => {
+      void this.#connect();
+    });
+  }
+
+  #refreshForever(): void {
+    void this.#refresh()
+      .catch((caught: unknown) => {
+        if (this.#abort.signal.aborted) return;
+        const error = DfError.from(caught);
+        this.options.log.warn({ err: error }, 'cannot refresh the settings from the manager');
+        // "No such scheduler": it has forgotten us (cleaned its table, or got a new database).
+        if (error.code === 'not-found' || error.code === 'internal') return this.#registerAgain();
+        return undefined;
+      })
+      .finally(() => {
+        if (!this.#abort.signal.aborted) this.#after(this.options.refreshIntervalMs, () => this.#refreshForever());
+      });
+  }
+
+  async #registerAgain(): Promise<void> {
+    try {
+      await this.options.gateway.register(this.#abort.signal);
+      // The new row is inactive until a keep-alive stream begins on it.
+      const stream = this.#stream;
+      this.#stream = undefined;
+      stream?.end();
+      this.#keepAlive();
+    } catch (caught) {
+      if (!this.#abort.signal.aborted) this.options.log.warn({ err: DfError.from(caught) }, 'cannot register again');
+    }
+  }
+
+  async #refresh(): Promise<void> {
+    const config = await this.options.gateway.fetch(this.#abort.signal);
+    const hasChanged = JSON.stringify(config) !== JSON.stringify(this.options.settings.current);
+    this.options.settings.apply(config);
+    if (hasChanged) await this.#saveCache(config);
+  }
+
+  async #loadCache(): Promise<void> {
+    try {
+      const config = await readDynamicConfig(this.options.cacheFile);
+      if (config !== undefined) this.options.settings.apply(config);
+    } catch (caught) {
+      this.options.log.warn({ err: DfError.from(caught) }, 'kept settings cannot be used, starting with the defaults');
+    }
+  }
+
+  async #saveCache(config: DynamicConfig): Promise<void> {
+    try {
+      await writeDynamicConfig(this.options.cacheFile, config);
+    } catch (caught) {
+      this.options.log.warn({ err: DfError.from(caught), file: this.options.cacheFile }, 'cannot keep the settings');
+    }
+  }
+
+  #after(delayMs: number, callback: () => void): void {
+    const timer = this.options.clock.after(delayMs, () => {
+      this.#timers.delete(timer);
+      callback();
+    });
+    this.#timers.add(timer);
+  }
+
+  #cancelTimers(): void {
+    for (const timer of this.#timers) timer.cancel();
+    this.#timers.clear();
+  }
+}

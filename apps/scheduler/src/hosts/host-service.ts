@@ -1,0 +1,63 @@
+import { DfError } from '@dragonfly/errors';
+import { asHostId } from '@dragonfly/ids';
+import { type commonV2, durationToMs, type schedulerV2 } from '@dragonfly/proto';
+import type { Host } from '@dragonfly/scheduling';
+import { deleteHost, type SchedulerState } from '../scheduler-state.js';
+import type { SeedDirectory } from '../seeds/seed-directory.js';
+import { hostFactsOf } from '../wire/wire-records.js';
+
+/** The hosts that this scheduler knows: announced, listed, deleted. */
+export class HostService {
+  constructor(
+    private readonly state: SchedulerState,
+    private readonly seeds: SeedDirectory,
+  ) {}
+
+  /** Takes an announcement. A seed is probed after the answer: a real one opens its server only then. */
+  announce(request: schedulerV2.AnnounceHostRequest): void {
+    const { metrics, resources, clock, hosts, log } = this.state;
+    metrics.announceHost.total.inc();
+    const announced = request.host;
+    if (announced === undefined) throw new DfError('invalid-argument', 'AnnounceHostRequest.host: is required');
+    const id = asHostId(announced.id);
+    const known = resources.hosts.get(id);
+    const intervalMs =
+      request.interval === undefined ? (known?.announceIntervalMs ?? 0) : durationToMs(request.interval);
+    const host = resources.announceHost(id, hostFactsOf(announced), Math.max(0, intervalMs), clock.nowMs());
+    hosts.set(host, announced);
+    this.seeds.announced(host);
+    if (known === undefined) {
+      log.info(
+        { hostId: id, ip: announced.ip, port: announced.port, isSeed: host.facts.isSeed },
+        'host has announced itself',
+      );
+    }
+  }
+
+  /** All hosts, or those of one wire type. */
+  list(request: schedulerV2.ListHostsRequest): commonV2.Host[] {
+    const { metrics, resources, hosts } = this.state;
+    metrics.listHosts.total.inc();
+    const all = Array.from(resources.hosts.values(), (host) => hosts.full(host));
+    return request.type === undefined ? all : all.filter((host) => host.type === request.type);
+  }
+
+  /** @throws DfError `not-found` */
+  delete(request: schedulerV2.DeleteHostRequest): void {
+    const { metrics, resources } = this.state;
+    metrics.leaveHost.total.inc();
+    const host = resources.hosts.get(asHostId(request.hostId));
+    if (host === undefined) {
+      metrics.leaveHost.failure.inc();
+      throw new DfError('not-found', `host ${request.hostId} not found`);
+    }
+    this.remove(host, 'host has left');
+  }
+
+  /** Forgets a host and its peers, for whatever reason. */
+  remove(host: Host, reason: string): void {
+    deleteHost(this.state, host);
+    this.seeds.removed(host.id);
+    this.state.log.info({ hostId: host.id }, reason);
+  }
+}

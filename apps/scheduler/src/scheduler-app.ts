@@ -1,0 +1,239 @@
+import 'reflect-metadata';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { type DynamicModule, type INestMicroservice, Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { DfError } from '@dragonfly/errors';
+import { schedulerV2 } from '@dragonfly/proto';
+import type { ClientTls, ServerTls } from '@dragonfly/rpc';
+import { GrpcExceptionFilter, type NestGrpcOptions, nestGrpcOptions } from '@dragonfly/rpc/nest';
+import { type Clock, systemClock } from '@dragonfly/scheduling';
+import { type Logger, Readiness, StatusServer } from '@dragonfly/telemetry';
+import {
+  dataDirOf,
+  identityOf,
+  listenIpOf,
+  type SchedulerConfig,
+  statusAddressOf,
+} from './config/scheduler-config.js';
+import { DynamicSettings } from './dynconfig/dynamic-config.js';
+import { LocalDynconfig } from './dynconfig/local-dynconfig.js';
+import { ManagerGateway } from './dynconfig/manager-gateway.js';
+import { ManagerLink } from './dynconfig/manager-link.js';
+import { SchedulerController, UnimplementedController } from './grpc/scheduler.controller.js';
+import { SchedulerCore } from './scheduler-core.js';
+import { GrpcSeedProbe, type SeedProbe } from './seeds/seed-probe.js';
+import { loadStrategy } from './strategy-loader.js';
+
+/** How long running unary calls may go on when the server stops; streams have been ended by then. */
+const STOP_GRACE_MS = 2000;
+
+export interface SchedulerAppOptions {
+  readonly config: SchedulerConfig;
+  readonly log: Logger;
+  readonly version: string;
+  /** Whether the process may write below /var. */
+  readonly isRoot: boolean;
+  /** Local dynamic configuration, without a manager. @default dynconfig.yaml in the data directory */
+  readonly dynconfigFile?: string | undefined;
+  /** For tests. @default the real clock */
+  readonly clock?: Clock;
+  /** For tests. @default grpc.health.v1 over the network */
+  readonly probe?: SeedProbe;
+}
+
+/** A running scheduler. */
+export class SchedulerApp {
+  private constructor(
+    readonly core: SchedulerCore,
+    readonly readiness: Readiness,
+    readonly port: number,
+    readonly statusPort: number,
+    private readonly stopAll: () => Promise<void>,
+  ) {}
+
+  /** @throws DfError when an address cannot be had or a certificate cannot be read */
+  static async start(options: SchedulerAppOptions): Promise<SchedulerApp> {
+    const { config, log } = options;
+    const hasManager = config.manager.addr !== '';
+    const readiness = new Readiness('scheduler', [
+      'grpc-serving',
+      ...(hasManager ? ['manager-registered'] : []),
+      'seed-peers-usable',
+    ]);
+    readiness.set('seed-peers-usable', true);
+    const clock = options.clock ?? systemClock;
+    const settings = new DynamicSettings(log);
+    const seedTls = await clientTlsOf(config.seedPeer.tls);
+    const core = new SchedulerCore({
+      config,
+      settings,
+      probe: options.probe ?? new GrpcSeedProbe(seedTls),
+      seedTls,
+      clock,
+      random: Math.random,
+      strategy: await loadStrategy(config, log),
+      log,
+      version: options.version,
+      onSeeds: (known, usable) => {
+        readiness.set(
+          'seed-peers-usable',
+          usable === known,
+          usable === known ? undefined : `${usable} of ${known} seed peers serve`,
+        );
+      },
+    });
+    const undo: (() => void | Promise<void>)[] = [];
+    const stopAll = async (): Promise<void> => {
+      for (const step of undo.splice(0).reverse()) await step();
+    };
+    try {
+      const statusAddress = statusAddressOf(config);
+      const status = await StatusServer.start({
+        ...statusAddress,
+        readiness,
+        log,
+        ...(config.metrics.enable ? { registry: core.state.metrics.registry } : {}),
+      });
+      undo.push(() => status.close());
+
+      const grpc = nestGrpcOptions({
+        services: [{ definition: schedulerV2.SchedulerService, name: 'scheduler.v2.Scheduler' }],
+        url: formatAddress(listenIpOf(config), config.server.port),
+        log,
+        requestRateLimit: config.server.requestRateLimit,
+        graceMs: STOP_GRACE_MS,
+        ...(config.server.tls === undefined ? {} : { tls: await serverTlsOf(config.server.tls) }),
+      });
+      const nest = await startNest(core, grpc, log);
+      undo.push(async () => {
+        grpc.strategy.setServing(false);
+        core.stop();
+        await nest.close();
+      });
+      const [port = 0] = grpc.strategy.ports;
+      core.garbage.start();
+      readiness.set('grpc-serving', true);
+
+      const stopDynconfig = await startDynconfig(options, settings, readiness, clock, port);
+      undo.push(stopDynconfig);
+      log.info({ port, statusPort: status.port }, 'scheduler is serving');
+      return new SchedulerApp(core, readiness, port, status.port, stopAll);
+    } catch (error) {
+      await stopAll();
+      core.stop();
+      throw error;
+    }
+  }
+
+  /** Leaves the manager, reports NOT_SERVING, ends all streams, closes all ports. */
+  async stop(): Promise<void> {
+    this.readiness.set('grpc-serving', false, 'stopping');
+    await this.stopAll();
+  }
+}
+
+/** @returns how to stop it */
+async function startDynconfig(
+  options: SchedulerAppOptions,
+  settings: DynamicSettings,
+  readiness: Readiness,
+  clock: Clock,
+  port: number,
+): Promise<() => void> {
+  const { config, log } = options;
+  const identity = identityOf(config, port);
+  const dataDir = dataDirOf(config, options.isRoot);
+  const refreshIntervalMs = config.dynConfig.refreshInterval;
+  if (config.manager.addr === '') {
+    const file = options.dynconfigFile ?? path.join(dataDir, 'dynconfig.yaml');
+    const local = new LocalDynconfig(file, refreshIntervalMs, settings, clock, log);
+    await local.start();
+    return () => {
+      local.stop();
+    };
+  }
+  readiness.set('manager-registered', false, 'not registered yet');
+  const keepAliveIntervalMs = config.manager.keepAlive.interval;
+  const link = new ManagerLink({
+    gateway: new ManagerGateway({
+      address: config.manager.addr,
+      tls: await clientTlsOf(config.manager.tls),
+      identity,
+      schedulerClusterId: config.manager.schedulerClusterID,
+      idc: config.host.idc,
+      location: config.host.location,
+      keepAliveIntervalMs,
+    }),
+    settings,
+    cacheFile: path.join(dataDir, `dynconfig-${identity.hostname}-${identity.port}.yaml`),
+    refreshIntervalMs,
+    keepAliveIntervalMs,
+    clock,
+    random: Math.random,
+    log,
+    onState: (isRegistered, detail) => {
+      readiness.set('manager-registered', isRegistered, detail);
+    },
+  });
+  await link.start();
+  return () => {
+    link.stop();
+  };
+}
+
+async function startNest(core: SchedulerCore, grpc: NestGrpcOptions, log: Logger): Promise<INestMicroservice> {
+  // `abortOnError: false`: a failure is for our caller to report, Nest would end the process.
+  const nest = await NestFactory.createMicroservice(SchedulerModule.forCore(core), {
+    ...grpc,
+    logger: false,
+    abortOnError: false,
+  });
+  nest.useGlobalFilters(new GrpcExceptionFilter(log));
+  await nest.listen();
+  return nest;
+}
+
+@Module({})
+class SchedulerModule {
+  static forCore(core: SchedulerCore): DynamicModule {
+    return {
+      module: SchedulerModule,
+      controllers: [SchedulerController, UnimplementedController],
+      providers: [{ provide: SchedulerCore, useValue: core }],
+    };
+  }
+}
+
+interface TlsFiles {
+  readonly caCert: string;
+  readonly cert: string;
+  readonly key: string;
+}
+
+async function readPem(file: string): Promise<Buffer> {
+  try {
+    return await readFile(file);
+  } catch (error) {
+    throw new DfError('invalid-argument', `cannot read ${file}: ${DfError.from(error).message}`, { cause: error });
+  }
+}
+
+async function clientTlsOf(files: TlsFiles | undefined): Promise<ClientTls | undefined> {
+  if (files === undefined) return undefined;
+  const [ca, certificate, key] = await Promise.all([readPem(files.caCert), readPem(files.cert), readPem(files.key)]);
+  return { ca, certificate, key };
+}
+
+async function serverTlsOf(files: TlsFiles): Promise<ServerTls> {
+  const [clientCa, certificate, key] = await Promise.all([
+    readPem(files.caCert),
+    readPem(files.cert),
+    readPem(files.key),
+  ]);
+  return { clientCa, certificate, key };
+}
+
+function formatAddress(ip: string, port: number): string {
+  return ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`;
+}

@@ -1,0 +1,106 @@
+import {
+  type Clock,
+  defaultStrategy,
+  ParentScheduler,
+  Resources,
+  type Strategy,
+} from '@dragonfly/scheduling';
+import type { ClientTls } from '@dragonfly/rpc';
+import type { Logger } from '@dragonfly/telemetry';
+import { type AnnounceCall, PeerSession } from './announce/peer-session.js';
+import type { SchedulerConfig } from './config/scheduler-config.js';
+import type { DynamicSettings } from './dynconfig/dynamic-config.js';
+import { GarbageCollector } from './garbage-collector.js';
+import { HostService } from './hosts/host-service.js';
+import { SchedulerMetrics } from './metrics.js';
+import type { SchedulerState } from './scheduler-state.js';
+import { SeedDirectory } from './seeds/seed-directory.js';
+import type { SeedProbe } from './seeds/seed-probe.js';
+import { GrpcSeedGateway } from './seeds/seed-trigger.js';
+import { StatService } from './stat/stat-service.js';
+import { AnnouncedHosts } from './wire/wire-records.js';
+
+export interface SchedulerCoreOptions {
+  readonly config: SchedulerConfig;
+  readonly settings: DynamicSettings;
+  readonly probe: SeedProbe;
+  readonly seedTls: ClientTls | undefined;
+  readonly clock: Clock;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  readonly strategy?: Strategy;
+  readonly log: Logger;
+  readonly version: string;
+  /** Called when seeds come, go, begin or stop to serve. */
+  readonly onSeeds: (known: number, usable: number) => void;
+}
+
+/** The scheduler without its transports: everything that the gRPC controllers call. */
+export class SchedulerCore {
+  readonly state: SchedulerState;
+  readonly hosts: HostService;
+  readonly stat: StatService;
+  readonly garbage: GarbageCollector;
+  readonly #seeds: SeedDirectory;
+  readonly #gateway: GrpcSeedGateway;
+  readonly #sessions = new Set<PeerSession>();
+
+  constructor(options: SchedulerCoreOptions) {
+    const { config, settings, clock, log } = options;
+    const resources = new Resources();
+    const downloads: SchedulerState['downloads'] = new Map();
+    this.#seeds = new SeedDirectory(options.probe, clock, log, options.onSeeds);
+    this.#gateway = new GrpcSeedGateway({
+      directory: this.#seeds,
+      downloads,
+      tls: options.seedTls,
+      taskDownloadTimeoutMs: config.seedPeer.taskDownloadTimeout,
+      log,
+    });
+    const strategy = options.strategy ?? defaultStrategy;
+    const scheduler = new ParentScheduler({
+      clock,
+      random: options.random,
+      seeds: this.#gateway,
+      limits: settings.limits,
+      strategyFor: () => strategy,
+      sourceLimits: {
+        stallTimeoutMs: config.scheduler.sourceLease.stallTimeout,
+        waitTimeoutMs: config.scheduler.waitTimeout,
+        unusableHolderWaitMs: config.scheduler.retryBackToSourceLimit * config.scheduler.retryInterval,
+        backToSourceCount: config.scheduler.backToSourceCount,
+      },
+    });
+    const metrics = new SchedulerMetrics({ waitingPeers: () => scheduler.waitingCount }, options.version);
+    this.state = {
+      clock,
+      resources,
+      scheduler,
+      hosts: new AnnouncedHosts(),
+      downloads,
+      applications: settings.applications,
+      metrics,
+      log,
+    };
+    this.hosts = new HostService(this.state, this.#seeds);
+    this.stat = new StatService(this.state);
+    this.garbage = new GarbageCollector(this.state, this.hosts, config.scheduler.gc);
+  }
+
+  announcePeer(call: AnnounceCall): PeerSession {
+    const session = PeerSession.serve(call, this.state, () => {
+      this.#sessions.delete(session);
+    });
+    if (!session.isOver) this.#sessions.add(session);
+    return session;
+  }
+
+  /** Ends every stream and everything that runs in the background. */
+  stop(): void {
+    this.garbage.stop();
+    for (const session of this.#sessions) session.shutDown();
+    this.state.scheduler.close();
+    this.#gateway.close();
+    this.#seeds.close();
+  }
+}

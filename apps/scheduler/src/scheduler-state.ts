@@ -1,0 +1,34 @@
+import type { commonV2 } from '@dragonfly/proto';
+import type { PeerId } from '@dragonfly/ids';
+import type { ApplicationPriority, Clock, Host, ParentScheduler, Peer, Resources } from '@dragonfly/scheduling';
+import type { Logger } from '@dragonfly/telemetry';
+import type { SchedulerMetrics } from './metrics.js';
+import type { AnnouncedHosts } from './wire/wire-records.js';
+
+/** What the services of one scheduler share: its memory and its decisions. */
+export interface SchedulerState {
+  readonly clock: Clock;
+  readonly resources: Resources;
+  readonly scheduler: ParentScheduler;
+  readonly hosts: AnnouncedHosts;
+  /** What peers with an open stream asked for; passed on to a seed that is triggered for them. */
+  readonly downloads: Map<PeerId, commonV2.Download>;
+  /** Priorities by application; the manager may change them at any time. */
+  readonly applications: () => readonly ApplicationPriority[];
+  readonly metrics: SchedulerMetrics;
+  readonly log: Logger;
+}
+
+/** Deletes a peer; one that waits for parents is told so. */
+export function deletePeer(state: SchedulerState, peer: Peer): void {
+  const waiter = state.scheduler.removing(peer);
+  state.resources.removePeer(peer);
+  state.downloads.delete(peer.id);
+  waiter?.answer({ kind: 'refused', code: 'not-found', message: `peer ${peer.id} not found` });
+}
+
+/** Deletes a host with all its peers. */
+export function deleteHost(state: SchedulerState, host: Host): void {
+  for (const peer of [...host.peers]) deletePeer(state, peer);
+  state.resources.removeHost(host);
+}

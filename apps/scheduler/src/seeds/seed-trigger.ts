@@ -1,0 +1,88 @@
+import { DfError } from '@dragonfly/errors';
+import type { PeerId } from '@dragonfly/ids';
+import { commonV2, dfdaemonV2 } from '@dragonfly/proto';
+import { type ClientTls, createGrpcClient, readStream } from '@dragonfly/rpc';
+import type { SeedGateway, SeedTrigger, SeedTriggerRequest, SeedTriggerResult } from '@dragonfly/scheduling';
+import type { Logger } from '@dragonfly/telemetry';
+import type { SeedDirectory } from './seed-directory.js';
+
+/** Answers that mean "not this seed"; everything else is what the seed thinks of the task. */
+const UNREACHABLE: ReadonlySet<DfError['code']> = new Set([
+  'unavailable',
+  'unimplemented',
+  'resource-exhausted',
+  'unauthenticated',
+]);
+
+export interface GrpcSeedGatewayOptions {
+  readonly directory: SeedDirectory;
+  /** What peers with an open stream asked for. */
+  readonly downloads: ReadonlyMap<PeerId, commonV2.Download>;
+  readonly tls: ClientTls | undefined;
+  /** Longest time one trigger may take. */
+  readonly taskDownloadTimeoutMs: number;
+  readonly log: Logger;
+}
+
+/** Asks seeds by `dfdaemon.v2.DfdaemonUpload/DownloadTask`, as the original scheduler does. */
+export class GrpcSeedGateway implements SeedGateway {
+  readonly #running = new Set<AbortController>();
+
+  constructor(private readonly options: GrpcSeedGatewayOptions) {}
+
+  trigger(request: SeedTriggerRequest): SeedTrigger | undefined {
+    const { directory, downloads, log } = this.options;
+    const download = downloads.get(request.requester.id);
+    const seed = directory.ownerOf(request.task.id, request.excludedHostIds);
+    if (download === undefined || seed === undefined) return undefined;
+    const trigger: SeedTrigger = { hostId: seed.host.id, isOpen: true };
+    log.info({ taskId: request.task.id, seed: seed.host.id }, 'seed peer is triggered');
+    void this.#run(seed.address, downloadForSeed(download), request).then((result) => {
+      if (result === 'unreachable') directory.unreachable(seed.host.id);
+      request.onEnd(result);
+    });
+    return trigger;
+  }
+
+  close(): void {
+    for (const controller of this.#running) controller.abort();
+  }
+
+  async #run(address: string, download: commonV2.Download, request: SeedTriggerRequest): Promise<SeedTriggerResult> {
+    const { tls, taskDownloadTimeoutMs, log } = this.options;
+    const controller = new AbortController();
+    this.#running.add(controller);
+    const client = createGrpcClient(dfdaemonV2.DfdaemonUploadClient, address, tls === undefined ? {} : { tls });
+    try {
+      const call = client.downloadTask({ download });
+      const signal = AbortSignal.any([controller.signal, AbortSignal.timeout(taskDownloadTimeoutMs)]);
+      for await (const _message of readStream(call, { signal })) request.onSignOfLife();
+      return 'finished';
+    } catch (caught) {
+      const error = DfError.from(caught);
+      if (!controller.signal.aborted) {
+        log.warn({ err: error, taskId: request.task.id, seed: address }, 'seed peer could not fetch a task');
+      }
+      return UNREACHABLE.has(error.code) ? 'unreachable' : 'failed';
+    } finally {
+      this.#running.delete(controller);
+      client.close();
+    }
+  }
+}
+
+/**
+ * What a seed is asked for: the requester's download, from the source, without an output file and without
+ * the bytes in its answers. The scheduling policy
+ * keeps seeds of 1.5.10 from fetching small files past the scheduler.
+ */
+export function downloadForSeed(download: commonV2.Download): commonV2.Download {
+  return {
+    ...download,
+    outputPath: undefined,
+    needPieceContent: false,
+    needBackToSource: true,
+    disableBackToSource: false,
+    schedulingPolicy: commonV2.SchedulingPolicy.ALWAYS,
+  };
+}

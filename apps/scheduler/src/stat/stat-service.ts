@@ -1,0 +1,59 @@
+import { DfError } from '@dragonfly/errors';
+import { asHostId, asPeerId, asTaskId } from '@dragonfly/ids';
+import type { commonV2, schedulerV2 } from '@dragonfly/proto';
+import { deletePeer, type SchedulerState } from '../scheduler-state.js';
+import { peerRecord, taskRecord } from '../wire/wire-records.js';
+
+/** Looks at and deletes peers and tasks. */
+export class StatService {
+  constructor(private readonly state: SchedulerState) {}
+
+  /** @throws DfError `not-found` */
+  statPeer(request: schedulerV2.StatPeerRequest): commonV2.Peer {
+    const { metrics, resources, hosts } = this.state;
+    metrics.statPeer.total.inc();
+    const peer = resources.peers.get(asPeerId(request.peerId));
+    if (peer === undefined) {
+      metrics.statPeer.failure.inc();
+      throw new DfError('not-found', `peer ${request.peerId} not found`);
+    }
+    return peerRecord(peer, hosts);
+  }
+
+  /** A peer that is unknown is deleted already. */
+  deletePeer(request: schedulerV2.DeletePeerRequest): void {
+    const { metrics, resources } = this.state;
+    metrics.leavePeer.total.inc();
+    const peer = resources.peers.get(asPeerId(request.peerId));
+    if (peer !== undefined) deletePeer(this.state, peer);
+  }
+
+  /** @throws DfError `not-found` */
+  statTask(request: schedulerV2.StatTaskRequest): commonV2.Task {
+    const { metrics, resources } = this.state;
+    metrics.statTask.total.inc();
+    const task = resources.tasks.get(asTaskId(request.taskId));
+    if (task === undefined) {
+      metrics.statTask.failure.inc();
+      throw new DfError('not-found', `task ${request.taskId} not found`);
+    }
+    return taskRecord(task);
+  }
+
+  /**
+   * Deletes this host's peers of the task; other hosts keep theirs.
+   * @throws DfError `not-found` for an unknown host
+   */
+  deleteTask(request: schedulerV2.DeleteTaskRequest): void {
+    const { metrics, resources } = this.state;
+    metrics.leaveTask.total.inc();
+    const host = resources.hosts.get(asHostId(request.hostId));
+    if (host === undefined) {
+      metrics.leaveTask.failure.inc();
+      throw new DfError('not-found', `host ${request.hostId} not found`);
+    }
+    for (const peer of [...host.peers]) {
+      if (peer.task.id === request.taskId) deletePeer(this.state, peer);
+    }
+  }
+}
