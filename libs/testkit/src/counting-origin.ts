@@ -32,13 +32,16 @@ export interface OriginRequest {
   bodyBytes: number;
 }
 
-/** An HTTP origin on 127.0.0.1 that counts what it gives away and can misbehave on demand. */
+/** An HTTP origin that counts what it gives away and can misbehave on demand. */
 export class CountingOrigin {
   readonly requests: OriginRequest[] = [];
   private readonly files = new Map<string, OriginFile>();
   private readonly sockets = new Set<Socket>();
 
-  private constructor(private readonly server: Server) {
+  private constructor(
+    private readonly server: Server,
+    private readonly host: string,
+  ) {
     server.on('connection', (socket) => {
       this.sockets.add(socket);
       socket.on('close', () => this.sockets.delete(socket));
@@ -50,12 +53,13 @@ export class CountingOrigin {
     });
   }
 
-  static async start(): Promise<CountingOrigin> {
+  /** @param host IPv4 address to listen on; another one than loopback lets containers reach it */
+  static async start(host = '127.0.0.1'): Promise<CountingOrigin> {
     const server = createServer();
-    const origin = new CountingOrigin(server);
+    const origin = new CountingOrigin(server, host);
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
-      server.listen(0, '127.0.0.1', resolve);
+      server.listen(0, host, resolve);
     });
     return origin;
   }
@@ -69,7 +73,7 @@ export class CountingOrigin {
 
   url(path: string): string {
     const { port } = this.server.address() as AddressInfo;
-    return `http://127.0.0.1:${port}${path}`;
+    return `http://${this.host}:${port}${path}`;
   }
 
   /** Body bytes sent, of one path or of all. */
