@@ -119,7 +119,6 @@ case $command in
   stop | clean)
     if [ -d "$DRAGONFLY_HOME" ]; then
       hold_cluster
-      load_settings
       case $(recorded_mode) in
         docker) docker_stop "$command" ;;
         *) local_stop ;;

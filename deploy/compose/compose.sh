@@ -111,16 +111,23 @@ docker_up() {
   say "Sign in at http://$(bracketed "${IP:-127.0.0.1}"):${MANAGER_REST_PORT:-8080} as root with the password dragonfly."
 }
 
-# The variables that docker-compose.yaml reads, as they were at the last start unless exported anew. Without IP the services
-# know each other by container address, so a recorded or default 127.0.0.1 must not get there.
+# The variables of docker-compose.yaml that a user may export, one a line.
+compose_variables() {
+  printf 'IP\nBIND_IP\n'
+  sed -n 's/.*${\([A-Z_]*_PORT\):-.*/\1/p' "$ROOT/docker-compose.yaml" | sort -u
+}
+
+# Exports those variables as they were at the last start unless they are exported anew, and records them.
 export_compose_settings() {
   local name
-  for name in IP BIND_IP $(sed -n 's/.*\${\([A-Z_]*_PORT\):-.*/\1/p' "$ROOT/docker-compose.yaml" | sort -u); do
-    [ -n "${!name:-}" ] || printf -v "$name" '%s' "$(sed -n "s/^$name=//p" "$DRAGONFLY_HOME/compose.env" 2>/dev/null || true)"
+  for name in $(compose_variables); do
+    if [ -z "${!name:-}" ]; then
+      printf -v "$name" '%s' "$(sed -n "s/^$name=//p" "$DRAGONFLY_HOME/compose.env" 2>/dev/null || true)"
+    fi
     if [ -n "${!name}" ]; then export "${name?}"; else unset "$name"; fi
   done
-  for name in IP BIND_IP $(compgen -v | grep '_PORT$' || true); do
-    [ -z "${!name:-}" ] || printf '%s=%s\n' "$name" "${!name}"
+  for name in $(compose_variables); do
+    if [ -n "${!name:-}" ]; then printf '%s=%s\n' "$name" "${!name}"; fi
   done >"$DRAGONFLY_HOME/compose.env"
 }
 

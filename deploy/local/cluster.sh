@@ -172,7 +172,7 @@ local_stop() {
 # remove_home: what run.sh has made below DRAGONFLY_HOME, and nothing else that may lie there.
 remove_home() {
   local name
-  for name in config data log run settings mode socket runtime lock; do rm -rf "${DRAGONFLY_HOME:?}/$name"; done
+  for name in config data log run settings compose.env mode socket runtime lock; do rm -rf "${DRAGONFLY_HOME:?}/$name"; done
   rmdir "$DRAGONFLY_HOME" 2>/dev/null || warn "$DRAGONFLY_HOME holds files that are not run.sh's; they are left there"
   say "removed: $(relative_to_here "$DRAGONFLY_HOME")"
 }
