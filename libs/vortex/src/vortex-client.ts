@@ -2,6 +2,7 @@ import { DfError } from '@dragonfly/errors';
 import { BufferPool } from './buffer-pool.js';
 import { FrameError } from './frame-error.js';
 import { encodePieceRequest, type PieceKind, type PieceMetadata } from './frame.js';
+import { IdleConnections } from './idle-connections.js';
 import { ExchangeFailure, type ExchangeResult, ParentConnection } from './parent-connection.js';
 import type { PieceSink } from './piece-receiver.js';
 
@@ -74,12 +75,6 @@ export interface VortexClientStats {
   readonly idle: number;
 }
 
-interface IdleConnection {
-  readonly address: string;
-  readonly connection: ParentConnection;
-  readonly timer: NodeJS.Timeout;
-}
-
 const DEFAULTS = {
   connectTimeoutMs: 2_000,
   answerTimeoutMs: 360_000,
@@ -95,18 +90,19 @@ const DEFAULT_MAX_BUFFERS = 64;
 
 /** Fetches pieces from parents over pooled TCP connections. */
 export class VortexClient {
-  private readonly options: typeof DEFAULTS | Required<Omit<VortexClientOptions, 'pool'>>;
+  private readonly options: Required<Omit<VortexClientOptions, 'pool'>>;
   private readonly pool: BufferPool;
-  /** In order of becoming idle. */
-  private readonly idle = new Set<IdleConnection>();
+  private readonly idle: IdleConnections;
+  /** All that are open, for closing them. */
   private readonly connections = new Set<ParentConnection>();
   private readonly counters = { connectionsOpened: 0, connectionsReused: 0, staleConnections: 0 };
   private isClosed = false;
 
   constructor(options: VortexClientOptions = {}) {
-    const { pool, ...rest } = options;
-    this.options = { ...DEFAULTS, ...rest };
+    const { pool, ...bounds } = options;
+    this.options = { ...DEFAULTS, ...bounds };
     this.pool = pool ?? new BufferPool({ bufferBytes: DEFAULT_BUFFER_BYTES, maxBuffers: DEFAULT_MAX_BUFFERS });
+    this.idle = new IdleConnections(this.options);
   }
 
   get stats(): VortexClientStats {
@@ -127,7 +123,8 @@ export class VortexClient {
     const frame = requestFrame(request);
     if (this.isClosed) throw new DfError('cancelled', 'the piece client is closed');
     const startedAtMs = performance.now();
-    const pooled = this.takeIdle(`${request.host}:${request.port}`);
+    const pooled = this.idle.take(addressOf(request));
+    if (pooled !== undefined) this.counters.connectionsReused++;
     try {
       return received(await this.run(request, frame, pooled), pooled !== undefined, startedAtMs);
     } catch (error) {
@@ -155,18 +152,19 @@ export class VortexClient {
     frame: Buffer,
     pooled: ParentConnection | undefined,
   ): Promise<ExchangeResult> {
-    const { host, port, signal } = request;
+    const { signal } = request;
+    const address = addressOf(request);
     // The buffer comes first: a parent must never be asked for bytes that there is no room for.
     let firstBuffer: Buffer;
     try {
       firstBuffer = await this.pool.acquire(signal);
     } catch (error) {
-      if (pooled !== undefined) this.putIdle(`${host}:${port}`, pooled);
+      if (pooled !== undefined) this.putIdle(address, pooled);
       throw error;
     }
     let connection: ParentConnection;
     try {
-      connection = pooled ?? (await this.open(host, port, signal));
+      connection = pooled ?? (await this.open(request));
     } catch (error) {
       this.pool.release(firstBuffer);
       throw error;
@@ -185,11 +183,13 @@ export class VortexClient {
       firstBuffer,
       timeouts: this.options,
       signal,
-      onConnectionFree: () => this.putIdle(`${host}:${port}`, connection),
+      onConnectionFree: () => this.putIdle(address, connection),
     });
   }
 
-  private async open(host: string, port: number, signal: AbortSignal | undefined): Promise<ParentConnection> {
+  private async open(request: FetchPieceRequest): Promise<ParentConnection> {
+    const { host, port, signal } = request;
+    const address = addressOf(request);
     const connection = await ParentConnection.open(host, port, this.options.connectTimeoutMs, signal);
     if (this.isClosed) {
       connection.destroy();
@@ -199,46 +199,20 @@ export class VortexClient {
     this.connections.add(connection);
     connection.onClosed = () => {
       this.connections.delete(connection);
-      this.dropIdle(connection);
+      this.idle.remove(address, connection);
     };
     return connection;
   }
 
-  /** The connection to the address that became idle last, taken out of the pool. */
-  private takeIdle(address: string): ParentConnection | undefined {
-    const newest = [...this.idle].findLast((entry) => entry.address === address && entry.connection.isUsable);
-    if (newest === undefined) return undefined;
-    this.forgetIdle(newest);
-    newest.connection.setKeepsProcessAlive(true);
-    this.counters.connectionsReused++;
-    return newest.connection;
-  }
-
   private putIdle(address: string, connection: ParentConnection): void {
-    if (this.isClosed || !connection.isUsable) {
-      connection.destroy();
-      return;
-    }
-    connection.setKeepsProcessAlive(false);
-    const timer = setTimeout(() => connection.destroy(), this.options.idleTimeoutMs);
-    timer.unref();
-    this.idle.add({ address, connection, timer });
-    const sameAddress = [...this.idle].filter((entry) => entry.address === address);
-    if (sameAddress.length > this.options.maxIdlePerAddress) sameAddress[0]?.connection.destroy();
-    const oldest = this.idle.values().next().value;
-    if (this.idle.size > this.options.maxIdle) oldest?.connection.destroy();
+    if (this.isClosed) connection.destroy();
+    else this.idle.put(address, connection);
   }
+}
 
-  private dropIdle(connection: ParentConnection): void {
-    for (const entry of this.idle) {
-      if (entry.connection === connection) this.forgetIdle(entry);
-    }
-  }
-
-  private forgetIdle(entry: IdleConnection): void {
-    clearTimeout(entry.timer);
-    this.idle.delete(entry);
-  }
+/** Key of the pool. */
+function addressOf(request: FetchPieceRequest): string {
+  return `${request.host}:${request.port}`;
 }
 
 /** @throws DfError `invalid-argument` for what cannot be asked for */
