@@ -9,13 +9,7 @@ import type { ClientTls, ServerTls } from '@dragonfly/rpc';
 import { GrpcExceptionFilter, type NestGrpcOptions, nestGrpcOptions } from '@dragonfly/rpc/nest';
 import { type Clock, systemClock } from '@dragonfly/scheduling';
 import { type Logger, Readiness, StatusServer } from '@dragonfly/telemetry';
-import {
-  dataDirOf,
-  identityOf,
-  listenIpOf,
-  type SchedulerConfig,
-  statusAddressOf,
-} from './config/scheduler-config.js';
+import { dataDirOf, identityOf, listenIpOf, type SchedulerConfig, statusAddressOf } from './config/scheduler-config.js';
 import { DynamicSettings } from './dynconfig/dynamic-config.js';
 import { LocalDynconfig } from './dynconfig/local-dynconfig.js';
 import { ManagerGateway } from './dynconfig/manager-gateway.js';

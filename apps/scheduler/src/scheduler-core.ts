@@ -1,10 +1,4 @@
-import {
-  type Clock,
-  defaultStrategy,
-  ParentScheduler,
-  Resources,
-  type Strategy,
-} from '@dragonfly/scheduling';
+import { type Clock, defaultStrategy, ParentScheduler, Resources, type Strategy } from '@dragonfly/scheduling';
 import type { ClientTls } from '@dragonfly/rpc';
 import type { Logger } from '@dragonfly/telemetry';
 import { type AnnounceCall, PeerSession } from './announce/peer-session.js';

@@ -29,7 +29,10 @@ export async function loadStrategy(config: SchedulerConfig, log: Logger): Promis
 /** @throws DfError `failed-precondition` saying what is wrong with the module */
 function assertStrategy(candidate: unknown, file: string): Strategy {
   if (!isStrategyShaped(candidate)) {
-    throw new DfError('failed-precondition', `${file}: the default export has no name and score(child, candidates, now)`);
+    throw new DfError(
+      'failed-precondition',
+      `${file}: the default export has no name and score(child, candidates, now)`,
+    );
   }
   if (candidate.apiVersion !== STRATEGY_API_VERSION) {
     throw new DfError(

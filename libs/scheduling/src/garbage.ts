@@ -72,7 +72,6 @@ export function findTaskGarbage(resources: Resources): readonly Task[] {
 /** Hosts that have missed two announcements; one that names no interval never expires. */
 export function findHostGarbage(resources: Resources, nowMs: number): readonly Host[] {
   return [...resources.hosts.values()].filter(
-    (host) =>
-      host.announceIntervalMs > 0 && nowMs - host.updatedAtMs > host.announceIntervalMs * MISSED_ANNOUNCEMENTS,
+    (host) => host.announceIntervalMs > 0 && nowMs - host.updatedAtMs > host.announceIntervalMs * MISSED_ANNOUNCEMENTS,
   );
 }

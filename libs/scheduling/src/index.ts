@@ -5,13 +5,7 @@
 export { type CandidateLimits, canBeParent, isBadNode, selectParents } from './candidates.js';
 export { type Clock, systemClock, type Timer } from './clock.js';
 export { COST_WINDOW_LENGTH, CostWindow } from './cost-window.js';
-export {
-  findHostGarbage,
-  findPeerGarbage,
-  findTaskGarbage,
-  type GarbageLimits,
-  type PeerGarbage,
-} from './garbage.js';
+export { findHostGarbage, findPeerGarbage, findTaskGarbage, type GarbageLimits, type PeerGarbage } from './garbage.js';
 export { type EdgeLoad, Host, type HostFacts } from './host.js';
 export { ParentScheduler, type ParentSchedulerOptions, type SourceLimits } from './parent-scheduler.js';
 export { DEFAULT_CONCURRENT_PIECE_COUNT, Peer, type PeerInit } from './peer.js';

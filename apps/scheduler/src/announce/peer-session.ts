@@ -145,9 +145,7 @@ export class PeerSession {
           download.range === undefined
             ? undefined
             : { start: Number(download.range.start), length: Number(download.range.length) },
-        ...(download.concurrentPieceCount === undefined
-          ? {}
-          : { concurrentPieceCount: download.concurrentPieceCount }),
+        ...(download.concurrentPieceCount === undefined ? {} : { concurrentPieceCount: download.concurrentPieceCount }),
         needsBackToSource: download.needBackToSource,
         isBackToSourceDisabled: download.disableBackToSource,
       },
@@ -452,4 +450,3 @@ function countFailure(message: Message, peer: Peer | undefined, metrics: Schedul
       return;
   }
 }
-

@@ -38,7 +38,10 @@ const redis = z
 const server = z
   .object({
     advertiseIP: z.string().default('').describe('address registered at the manager; empty = first of the machine'),
-    advertisePort: z.union([z.literal(0), announcedPort]).default(0).describe('0 = the port it listens on'),
+    advertisePort: z
+      .union([z.literal(0), announcedPort])
+      .default(0)
+      .describe('0 = the port it listens on'),
     listenIP: host().default(''),
     port: port().default(8002),
     host: host().default('').describe('name registered at the manager; empty = host name of the machine'),
@@ -97,15 +100,14 @@ const schema = z.object({
   server,
   scheduler,
   database: z.object({ redis }).prefault({}),
-  dynConfig: z
-    .object({ refreshInterval: duration().default(60_000), type: ignored, cachePath: ignored })
-    .prefault({}),
-  host: z
-    .object({ idc: z.string().max(1024).default(''), location: z.string().max(1024).default('') })
-    .prefault({}),
+  dynConfig: z.object({ refreshInterval: duration().default(60_000), type: ignored, cachePath: ignored }).prefault({}),
+  host: z.object({ idc: z.string().max(1024).default(''), location: z.string().max(1024).default('') }).prefault({}),
   manager: z
     .object({
-      addr: z.string().default('').describe('host:port of the manager; empty = stand-alone with a local dynconfig file'),
+      addr: z
+        .string()
+        .default('')
+        .describe('host:port of the manager; empty = stand-alone with a local dynconfig file'),
       tls: tlsFiles.optional(),
       schedulerClusterID: z.coerce.number().int().min(1).default(1),
       keepAlive: z.object({ interval: duration().default(5000) }).prefault({}),

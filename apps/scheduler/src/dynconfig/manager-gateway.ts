@@ -124,7 +124,9 @@ export class KeepAliveStream {
     const end = (error: Error | null | undefined): void => {
       if (this.#isOver) return;
       this.#isOver = true;
-      onEnd(error == null ? new DfError('unavailable', 'the manager ended the keep-alive stream') : DfError.from(error));
+      onEnd(
+        error == null ? new DfError('unavailable', 'the manager ended the keep-alive stream') : DfError.from(error),
+      );
     };
     this.#stream = open(end);
     this.#stream.on('error', end);

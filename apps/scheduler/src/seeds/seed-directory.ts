@@ -81,7 +81,10 @@ export class SeedDirectory {
   }
 
   /** The usable seed that owns the task, those excluded aside. */
-  ownerOf(taskId: string, excluded: ReadonlySet<string>): { readonly host: Host; readonly address: string } | undefined {
+  ownerOf(
+    taskId: string,
+    excluded: ReadonlySet<string>,
+  ): { readonly host: Host; readonly address: string } | undefined {
     const ring =
       excluded.size === 0
         ? this.#ring

@@ -23,7 +23,10 @@ export class GrpcSeedProbe implements SeedProbe {
   async isServing(address: string, signal: AbortSignal): Promise<boolean> {
     const client = createGrpcClient(HealthClient, address, this.tls === undefined ? {} : { tls: this.tls });
     try {
-      const status = await unary<Buffer, number>(client.check, EMPTY_REQUEST, { deadlineMs: CHECK_DEADLINE_MS, signal });
+      const status = await unary<Buffer, number>(client.check, EMPTY_REQUEST, {
+        deadlineMs: CHECK_DEADLINE_MS,
+        signal,
+      });
       return status === SERVING;
     } catch {
       return false; // Refused, silent or no health service: not usable, and asked again later.

@@ -76,12 +76,7 @@ export function taskRecord(task: Task): commonV2.Task {
   return { ...taskFields(task), pieces: Array.from(task.sourcePieces.values(), pieceRecord) };
 }
 
-function peerFields(
-  peer: Peer,
-  host: commonV2.Host,
-  task: commonV2.Task,
-  pieces: commonV2.Piece[],
-): commonV2.Peer {
+function peerFields(peer: Peer, host: commonV2.Host, task: commonV2.Task, pieces: commonV2.Piece[]): commonV2.Peer {
   return {
     id: peer.id,
     range:
