@@ -33,8 +33,14 @@ export interface EvictionCandidate {
 
 export type EvictionReason = 'expired' | 'disk-space';
 
+export interface Eviction {
+  readonly kind: TaskKind;
+  readonly id: string;
+  readonly reason: EvictionReason;
+}
+
 export interface EvictionDecision {
-  readonly evict: readonly { readonly kind: TaskKind; readonly id: string; readonly reason: EvictionReason }[];
+  readonly evict: readonly Eviction[];
   /** Of the disk (or threshold) before the eviction, 0 … 100 and above. */
   readonly usagePercent: number;
   /** What could not be freed although it should: everything left is in use or must be kept. */
@@ -56,7 +62,7 @@ export function decideEvictions(
 ): EvictionDecision {
   const free = candidates.filter((candidate) => !candidate.isInUse);
   const expired = free.filter((candidate) => isExpired(candidate, policy, nowMs));
-  const evict = expired.map(({ kind, id }) => ({ kind, id, reason: 'expired' as EvictionReason }));
+  const evict: Eviction[] = expired.map(({ kind, id }) => ({ kind, id, reason: 'expired' }));
   const expiredBytes = sumOf(expired);
 
   const disk = diskOf(usage, policy);

@@ -1,6 +1,7 @@
 export {
   decideEvictions,
   type EvictionCandidate,
+  type Eviction,
   type EvictionDecision,
   type EvictionReason,
   type GcPolicy,

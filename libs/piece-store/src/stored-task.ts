@@ -263,8 +263,9 @@ export class StoredTask {
         const isGood = await this.#guard.admit(number, lease.fd);
         signal?.throwIfAborted();
         const piece = this.piece(number);
-        if (!isGood || piece === undefined)
+        if (!isGood || piece === undefined) {
           throw this.#error('not-found', `piece ${number} was damaged and is dropped`);
+        }
         // The content moved to a private file meanwhile: what was opened is the user's file now.
         if (this.#guard.generation !== generation) {
           lease.release();

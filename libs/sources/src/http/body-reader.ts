@@ -1,0 +1,127 @@
+import { HttpSyntaxError, type BodyFraming } from './response-head.js';
+import type { SocketReader } from './socket-reader.js';
+
+/** A chunk-size line with its extensions, which are skipped. */
+const MAX_CHUNK_LINE_BYTES = 4 << 10;
+/** All trailer lines together; they are skipped too. */
+const MAX_TRAILER_BYTES = 16 << 10;
+const CRLF = Buffer.from('\r\n');
+
+/** The body is shorter (or, for a chunked part, longer) than announced. */
+export class BodyLengthError extends Error {
+  override readonly name = 'BodyLengthError';
+}
+
+/** Finds the end of a body and takes its framing off. */
+export class BodyReader {
+  readonly #reader: SocketReader;
+  readonly #kind: BodyFraming['kind'];
+  /** Of the body (`length`) or of the chunk being read (`chunked`). */
+  #remainingBytes: number;
+  #isOver: boolean;
+  #isFirstChunk = true;
+  #readBytes = 0;
+
+  constructor(reader: SocketReader, framing: BodyFraming) {
+    this.#reader = reader;
+    this.#kind = framing.kind;
+    this.#remainingBytes = framing.kind === 'length' ? framing.lengthBytes : 0;
+    this.#isOver = framing.kind === 'none';
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** The connection is exactly behind the body: it may carry another request. */
+  get isCleanlyOver(): boolean {
+    return this.#isOver && this.#kind !== 'until-close';
+  }
+
+  /** @returns bytes put into `target`; fewer than its length only at the end of the body */
+  async readInto(target: Uint8Array): Promise<number> {
+    if (this.#isOver) return 0;
+    const bytes = await this.#read(target);
+    this.#readBytes += bytes;
+    return bytes;
+  }
+
+  #read(target: Uint8Array): Promise<number> {
+    switch (this.#kind) {
+      case 'none':
+        return Promise.resolve(0);
+      case 'length':
+        return this.#readCounted(target);
+      case 'chunked':
+        return this.#readChunked(target);
+      case 'until-close':
+        return this.#readUntilClose(target);
+    }
+  }
+
+  async #readCounted(target: Uint8Array): Promise<number> {
+    const bytes = await this.#fillFrom(target);
+    if (this.#remainingBytes === 0) this.#isOver = true;
+    return bytes;
+  }
+
+  async #readChunked(target: Uint8Array): Promise<number> {
+    let done = 0;
+    while (done < target.byteLength) {
+      if (this.#remainingBytes === 0 && !(await this.#beginChunk())) break;
+      done += await this.#fillFrom(target.subarray(done));
+    }
+    return done;
+  }
+
+  async #readUntilClose(target: Uint8Array): Promise<number> {
+    const bytes = await this.#reader.fill(target);
+    if (bytes < target.byteLength) this.#isOver = true;
+    return bytes;
+  }
+
+  /** As much of `target` as the body or chunk has left. */
+  async #fillFrom(target: Uint8Array): Promise<number> {
+    const wanted = Math.min(target.byteLength, this.#remainingBytes);
+    const bytes = await this.#reader.fill(target.subarray(0, wanted));
+    this.#remainingBytes -= bytes;
+    if (bytes < wanted) {
+      throw new BodyLengthError(`the body ended ${this.#remainingBytes} bytes early, after ${this.#readBytes + bytes}`);
+    }
+    return bytes;
+  }
+
+  /** @returns false at the last chunk; the trailer is read then, too */
+  async #beginChunk(): Promise<boolean> {
+    if (!this.#isFirstChunk && (await this.#line(CRLF.length)) !== '') {
+      throw new HttpSyntaxError('no line end after a chunk');
+    }
+    this.#isFirstChunk = false;
+    const line = await this.#line(MAX_CHUNK_LINE_BYTES);
+    const size = /^([0-9a-fA-F]{1,13})[ \t]*(?:;.*)?$/.exec(line)?.[1];
+    if (size === undefined) throw new HttpSyntaxError(`chunk size ${JSON.stringify(line.slice(0, 80))}`);
+    this.#remainingBytes = Number.parseInt(size, 16);
+    if (this.#remainingBytes > 0) return true;
+    let trailerBytes = 0;
+    for (
+      let trailer = await this.#line(MAX_TRAILER_BYTES);
+      trailer !== '';
+      trailer = await this.#line(MAX_TRAILER_BYTES)
+    ) {
+      trailerBytes += trailer.length;
+      if (trailerBytes > MAX_TRAILER_BYTES) throw new HttpSyntaxError('the trailer is too long');
+    }
+    this.#isOver = true;
+    return false;
+  }
+
+  async #line(maxBytes: number): Promise<string> {
+    const line = await this.#reader.readThrough(
+      CRLF,
+      maxBytes,
+      () => new HttpSyntaxError('a line of the chunked body is too long'),
+    );
+    if (line === undefined) throw new BodyLengthError(`the chunked body ended early, after ${this.#readBytes} bytes`);
+    return line.toString('latin1', 0, line.length - CRLF.length);
+  }
+}
