@@ -45,12 +45,16 @@ export interface ChildConnectionContext {
  * sends something else.
  */
 export class ChildConnection {
+  /** Resolves when the socket is closed and no file is read any more. */
+  readonly finished: Promise<void>;
+
   private readonly parser = new RequestParser();
   private readonly gone = new AbortController();
   private readonly remote: string;
   private isAnswering = false;
   private isDraining = false;
   private hasInputEnded = false;
+  private lastAnswer: Promise<void> = Promise.resolve();
   private idleTimer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -66,9 +70,12 @@ export class ChildConnection {
       this.proceed();
     });
     socket.on('error', (error) => context.log.debug({ remote: this.remote, err: error }, 'child connection failed'));
-    socket.on('close', () => {
-      clearTimeout(this.idleTimer);
-      this.gone.abort();
+    this.finished = new Promise((resolve) => {
+      socket.on('close', () => {
+        clearTimeout(this.idleTimer);
+        this.gone.abort();
+        void this.lastAnswer.then(resolve);
+      });
     });
     this.startIdleTimer();
   }
@@ -109,7 +116,7 @@ export class ChildConnection {
     }
     clearTimeout(this.idleTimer);
     this.isAnswering = true;
-    void this.answerAndGoOn(request);
+    this.lastAnswer = this.answerAndGoOn(request);
   }
 
   /** Never rejects. */
@@ -139,6 +146,7 @@ export class ChildConnection {
       return;
     }
     try {
+      if (this.gone.signal.aborted) return;
       const { piece } = opened;
       const head = encodePieceContentHead(request.kind, piece);
       await this.context.limiter?.take(piece.lengthBytes, this.gone.signal);

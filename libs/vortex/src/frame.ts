@@ -159,8 +159,9 @@ export function decodePieceRequest(value: Uint8Array): PieceRequest {
   const taskId = reader.latin1(WIRE_TASK_ID_LENGTH);
   const pieceNumber = reader.u32();
   reader.end();
-  if (!isWireTaskId(taskId))
+  if (!isWireTaskId(taskId)) {
     throw new FrameError('invalid-task-id', 'piece request names no task id of 64 hex characters');
+  }
   return { taskId, pieceNumber };
 }
 
@@ -300,8 +301,9 @@ function cutUtf8(text: string, maxBytes: number): Buffer {
 }
 
 function requireAtMost(lengthBytes: number, maxBytes: number, what: string): void {
-  if (lengthBytes > maxBytes)
+  if (lengthBytes > maxBytes) {
     throw new FrameError('too-long', `${what} of ${lengthBytes} bytes is longer than ${maxBytes}`);
+  }
 }
 
 function requireU32(value: number, what: string): void {

@@ -383,8 +383,9 @@ export class ParentConnection {
     const timer = setTimeout(() => {
       // While reading is stopped the wait is ours, not the parent's; the content timeout still bounds it.
       if (running.receiver?.mustStop === true) timer.refresh();
-      else
+      else {
         this.abandon(new DfError('deadline-exceeded', `parent ${this.address} sent nothing for ${stallTimeoutMs} ms`));
+      }
     }, stallTimeoutMs);
     return timer;
   }

@@ -9,7 +9,7 @@ export interface PieceSource {
    * error.
    *
    * @param taskId 64 hex characters, as the child wrote them
-   * @param signal fires when the child is gone or the server closes
+   * @param signal fires when the child is gone or the server closes; a search must end then
    */
   open(kind: PieceKind, taskId: string, pieceNumber: number, signal: AbortSignal): Promise<OpenPiece | 'not-found'>;
 }

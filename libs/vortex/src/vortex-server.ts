@@ -49,7 +49,7 @@ const DEFAULT_GRACE_MS = 5_000;
 
 /** Serves pieces to children over TCP. */
 export class VortexServer {
-  private readonly connections = new Map<ChildConnection, Promise<void>>();
+  private readonly connections = new Set<ChildConnection>();
   private readonly counters: ServerCounters = {
     answers: 0,
     errorAnswers: 0,
@@ -103,17 +103,17 @@ export class VortexServer {
 
   /**
    * Stops accepting, closes idle connections, lets running answers end within the grace and then cuts them. Resolves
-   * when every connection is closed.
+   * when every connection is closed and no file is read any more.
    *
    * @param graceMs @default 5 s
    */
   async close(graceMs: number = DEFAULT_GRACE_MS): Promise<void> {
     const isClosed = new Promise<void>((resolve) => this.server.close(() => resolve()));
-    for (const connection of this.connections.keys()) connection.drain();
+    for (const connection of this.connections) connection.drain();
     const timer = setTimeout(() => {
-      for (const connection of this.connections.keys()) connection.destroy();
+      for (const connection of this.connections) connection.destroy();
     }, graceMs);
-    await Promise.all(this.connections.values());
+    await Promise.all([...this.connections].map((connection) => connection.finished));
     clearTimeout(timer);
     await isClosed;
   }
@@ -129,12 +129,7 @@ export class VortexServer {
       writeTimeoutMs: writeTimeoutMs ?? DEFAULT_WRITE_TIMEOUT_MS,
       counters: this.counters,
     });
-    const closed = new Promise<void>((resolve) => {
-      socket.once('close', () => {
-        this.connections.delete(connection);
-        resolve();
-      });
-    });
-    this.connections.set(connection, closed);
+    this.connections.add(connection);
+    void connection.finished.then(() => this.connections.delete(connection));
   }
 }

@@ -106,8 +106,9 @@ export class MemorySink implements PieceSink {
   private endBytes = 0;
 
   async write(chunk: Buffer, offsetInPieceBytes: number): Promise<void> {
-    if (offsetInPieceBytes !== this.endBytes)
+    if (offsetInPieceBytes !== this.endBytes) {
       throw new Error(`gap: part at ${offsetInPieceBytes}, not ${this.endBytes}`);
+    }
     this.endBytes += chunk.length;
     this.outstanding++;
     this.maxOutstanding = Math.max(this.maxOutstanding, this.outstanding);
