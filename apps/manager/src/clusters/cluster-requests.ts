@@ -1,0 +1,122 @@
+import { z } from 'zod';
+import { pageFields } from '../rest/pagination.js';
+import {
+  optionalFlag,
+  optionalInteger,
+  optionalList,
+  optionalObject,
+  optionalText,
+  requestType,
+  requiredObject,
+  requiredText,
+} from '../rest/rest-schema.js';
+
+const uploadBlockList = {
+  applications: optionalList(z.string()),
+  urls: optionalList(z.string()),
+  tags: optionalList(z.string()),
+};
+const downloadBlockList = { ...uploadBlockList, priorities: optionalList(z.int()) };
+const bothWays = { download: optionalObject(downloadBlockList), upload: optionalObject(uploadBlockList) };
+const blockList = {
+  task: optionalObject({ download: optionalObject(downloadBlockList) }),
+  persistent_task: optionalObject(bothWays),
+  persistent_cache_task: optionalObject(bothWays),
+};
+
+const schedulerClusterConfig = {
+  candidate_parent_limit: optionalInteger({ min: 1, max: 20 }),
+  filter_parent_limit: optionalInteger({ min: 10, max: 1_000 }),
+  job_rate_limit: optionalInteger({ min: 1, max: 1_000_000 }),
+};
+const clientConfig = {
+  load_limit: optionalInteger({ min: 1, max: 2_000 }),
+  block_list: optionalObject(blockList),
+};
+const seedClientConfig = { block_list: optionalObject(blockList) };
+const seedPeerClusterConfig = {
+  load_limit: optionalInteger({ min: 1, max: 50_000 }),
+  block_list: optionalObject(blockList),
+};
+const scopes = {
+  idc: optionalText(),
+  location: optionalText(),
+  cidrs: optionalList(z.string()),
+  hostnames: optionalList(z.string()),
+};
+
+export const CreateClusterRequest = requestType(
+  'CreateClusterRequest',
+  z.object({
+    name: requiredText(),
+    bio: optionalText(),
+    scopes: optionalObject(scopes),
+    scheduler_cluster_config: requiredObject(schedulerClusterConfig),
+    seed_peer_cluster_config: requiredObject(seedPeerClusterConfig),
+    peer_cluster_config: requiredObject(clientConfig),
+    is_default: optionalFlag(),
+  }),
+);
+export type CreateClusterRequest = z.output<typeof CreateClusterRequest.schema>;
+
+export const UpdateClusterRequest = requestType(
+  'UpdateClusterRequest',
+  z.object({
+    name: optionalText(),
+    bio: optionalText(),
+    scopes: optionalObject(scopes),
+    scheduler_cluster_config: optionalObject(schedulerClusterConfig),
+    seed_peer_cluster_config: optionalObject(seedPeerClusterConfig),
+    peer_cluster_config: optionalObject(clientConfig),
+    is_default: optionalFlag(),
+  }),
+);
+export type UpdateClusterRequest = z.output<typeof UpdateClusterRequest.schema>;
+
+export const CreateSchedulerClusterRequest = requestType(
+  'CreateSchedulerClusterRequest',
+  z.object({
+    name: requiredText(),
+    bio: optionalText(),
+    config: requiredObject(schedulerClusterConfig),
+    client_config: requiredObject(clientConfig),
+    seed_client_config: requiredObject(seedClientConfig),
+    scopes: optionalObject(scopes),
+    is_default: optionalFlag(),
+    seed_peer_cluster_id: optionalInteger({ min: 0 }),
+  }),
+);
+export type CreateSchedulerClusterRequest = z.output<typeof CreateSchedulerClusterRequest.schema>;
+
+export const UpdateSchedulerClusterRequest = requestType(
+  'UpdateSchedulerClusterRequest',
+  z.object({
+    name: optionalText(),
+    bio: optionalText(),
+    config: optionalObject(schedulerClusterConfig),
+    client_config: optionalObject(clientConfig),
+    seed_client_config: optionalObject(seedClientConfig),
+    scopes: optionalObject(scopes),
+    is_default: optionalFlag(),
+    seed_peer_cluster_id: optionalInteger({ min: 0 }),
+  }),
+);
+export type UpdateSchedulerClusterRequest = z.output<typeof UpdateSchedulerClusterRequest.schema>;
+
+export const CreateSeedPeerClusterRequest = requestType(
+  'CreateSeedPeerClusterRequest',
+  z.object({ name: requiredText(), bio: optionalText(), config: requiredObject(seedPeerClusterConfig) }),
+);
+export type CreateSeedPeerClusterRequest = z.output<typeof CreateSeedPeerClusterRequest.schema>;
+
+export const UpdateSeedPeerClusterRequest = requestType(
+  'UpdateSeedPeerClusterRequest',
+  z.object({ name: optionalText(), bio: optionalText(), config: optionalObject(seedPeerClusterConfig) }),
+);
+export type UpdateSeedPeerClusterRequest = z.output<typeof UpdateSeedPeerClusterRequest.schema>;
+
+const listFields = { name: optionalText(), ...pageFields };
+export const GetClustersQuery = requestType('GetClustersQuery', z.object(listFields));
+export const GetSchedulerClustersQuery = requestType('GetSchedulerClustersQuery', z.object(listFields));
+export const GetSeedPeerClustersQuery = requestType('GetSeedPeerClustersQuery', z.object(listFields));
+export type GetClustersQuery = z.output<typeof GetClustersQuery.schema>;

@@ -1,0 +1,49 @@
+import { Controller, Delete, Get, HttpCode, Patch, Post, Req, Res } from '@nestjs/common';
+import { ApiTags } from '@nestjs/swagger';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { IdParam, JsonBody, QueryOf } from '../rest/request-decorators.js';
+import { listAnswer } from '../rest/list-answer.js';
+import type { ClusterBody } from './cluster-bodies.js';
+import {
+  CreateClusterRequest,
+  GetClustersQuery,
+  UpdateClusterRequest,
+  type GetClustersQuery as ListQuery,
+} from './cluster-requests.js';
+import { ClustersService } from './clusters.service.js';
+
+@ApiTags('Cluster')
+@Controller(['api/v1/clusters', 'oapi/v1/clusters'])
+export class ClustersController {
+  constructor(private readonly clusters: ClustersService) {}
+
+  @Post()
+  @HttpCode(200)
+  create(@JsonBody(CreateClusterRequest) request: CreateClusterRequest): Promise<ClusterBody> {
+    return this.clusters.create(request);
+  }
+
+  @Get(':id')
+  get(@IdParam() id: number): Promise<ClusterBody> {
+    return this.clusters.get(id);
+  }
+
+  @Get()
+  async list(
+    @QueryOf(GetClustersQuery) query: ListQuery,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<ClusterBody[]> {
+    return listAnswer(request, reply, query, await this.clusters.list(query));
+  }
+
+  @Patch(':id')
+  update(@IdParam() id: number, @JsonBody(UpdateClusterRequest) request: UpdateClusterRequest): Promise<ClusterBody> {
+    return this.clusters.update(id, request);
+  }
+
+  @Delete(':id')
+  delete(@IdParam() id: number): Promise<void> {
+    return this.clusters.delete(id);
+  }
+}

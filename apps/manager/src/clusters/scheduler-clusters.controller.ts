@@ -1,0 +1,59 @@
+import { Controller, Delete, Get, HttpCode, Patch, Post, Put, Req, Res } from '@nestjs/common';
+import { ApiTags } from '@nestjs/swagger';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { IdParam, JsonBody, QueryOf } from '../rest/request-decorators.js';
+import { listAnswer } from '../rest/list-answer.js';
+import type { SchedulerClusterBody } from './cluster-bodies.js';
+import {
+  CreateSchedulerClusterRequest,
+  GetSchedulerClustersQuery,
+  UpdateSchedulerClusterRequest,
+  type GetClustersQuery as ListQuery,
+} from './cluster-requests.js';
+import { SchedulerClustersService } from './scheduler-clusters.service.js';
+
+@ApiTags('SchedulerCluster')
+@Controller('api/v1/scheduler-clusters')
+export class SchedulerClustersController {
+  constructor(private readonly clusters: SchedulerClustersService) {}
+
+  @Post()
+  @HttpCode(200)
+  create(
+    @JsonBody(CreateSchedulerClusterRequest) request: CreateSchedulerClusterRequest,
+  ): Promise<SchedulerClusterBody> {
+    return this.clusters.create(request);
+  }
+
+  @Get(':id')
+  get(@IdParam() id: number): Promise<SchedulerClusterBody> {
+    return this.clusters.get(id);
+  }
+
+  @Get()
+  async list(
+    @QueryOf(GetSchedulerClustersQuery) query: ListQuery,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<SchedulerClusterBody[]> {
+    return listAnswer(request, reply, query, await this.clusters.list(query));
+  }
+
+  @Patch(':id')
+  update(
+    @IdParam() id: number,
+    @JsonBody(UpdateSchedulerClusterRequest) request: UpdateSchedulerClusterRequest,
+  ): Promise<SchedulerClusterBody> {
+    return this.clusters.update(id, request);
+  }
+
+  @Delete(':id')
+  delete(@IdParam() id: number): Promise<void> {
+    return this.clusters.delete(id);
+  }
+
+  @Put(':id/schedulers/:scheduler_id')
+  addScheduler(@IdParam() id: number, @IdParam('scheduler_id') schedulerId: number): Promise<void> {
+    return this.clusters.addScheduler(id, schedulerId);
+  }
+}

@@ -1,0 +1,65 @@
+import { Controller, Delete, Get, HttpCode, Patch, Post, Put, Req, Res } from '@nestjs/common';
+import { ApiTags } from '@nestjs/swagger';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { IdParam, JsonBody, QueryOf } from '../rest/request-decorators.js';
+import { listAnswer } from '../rest/list-answer.js';
+import type { SeedPeerClusterBody } from './cluster-bodies.js';
+import {
+  CreateSeedPeerClusterRequest,
+  GetSeedPeerClustersQuery,
+  UpdateSeedPeerClusterRequest,
+  type GetClustersQuery as ListQuery,
+} from './cluster-requests.js';
+import { SeedPeerClustersService } from './seed-peer-clusters.service.js';
+
+@ApiTags('SeedPeerCluster')
+@Controller('api/v1/seed-peer-clusters')
+export class SeedPeerClustersController {
+  constructor(private readonly clusters: SeedPeerClustersService) {}
+
+  @Post()
+  @HttpCode(200)
+  create(@JsonBody(CreateSeedPeerClusterRequest) request: CreateSeedPeerClusterRequest): Promise<SeedPeerClusterBody> {
+    return this.clusters.create(request);
+  }
+
+  @Get(':id')
+  get(@IdParam() id: number): Promise<SeedPeerClusterBody> {
+    return this.clusters.get(id);
+  }
+
+  @Get()
+  async list(
+    @QueryOf(GetSeedPeerClustersQuery) query: ListQuery,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<SeedPeerClusterBody[]> {
+    return listAnswer(request, reply, query, await this.clusters.list(query));
+  }
+
+  @Patch(':id')
+  update(
+    @IdParam() id: number,
+    @JsonBody(UpdateSeedPeerClusterRequest) request: UpdateSeedPeerClusterRequest,
+  ): Promise<SeedPeerClusterBody> {
+    return this.clusters.update(id, request);
+  }
+
+  @Delete(':id')
+  delete(@IdParam() id: number): Promise<void> {
+    return this.clusters.delete(id);
+  }
+
+  @Put(':id/seed-peers/:seed_peer_id')
+  addSeedPeer(@IdParam() id: number, @IdParam('seed_peer_id') seedPeerId: number): Promise<void> {
+    return this.clusters.addSeedPeer(id, seedPeerId);
+  }
+
+  @Put(':id/scheduler-clusters/:scheduler_cluster_id')
+  addSchedulerCluster(
+    @IdParam() id: number,
+    @IdParam('scheduler_cluster_id') schedulerClusterId: number,
+  ): Promise<void> {
+    return this.clusters.addSchedulerCluster(id, schedulerClusterId);
+  }
+}

@@ -1,0 +1,147 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { loadConfig } from '@dragonfly/config';
+import { DfError } from '@dragonfly/errors';
+import type { RedisAddress, RedisKvOptions } from '@dragonfly/kv';
+import type { DatabaseOptions } from '@dragonfly/persistence';
+import { checkKnownSecrets } from './known-secrets.js';
+import { managerConfigSchema, type ManagerConfig } from './manager-config.js';
+
+export const DEFAULT_CONFIG_FILE = '/etc/dragonfly/manager.yaml';
+
+/** What the command line and the environment say beside the file. */
+export interface LoadSettingsOptions {
+  file?: string;
+  env: NodeJS.ProcessEnv;
+  /** Makes unknown keys errors. */
+  strict?: boolean;
+  /** Lets known public secrets pass with a warning. */
+  insecureDev?: boolean;
+}
+
+/** The configuration as the program uses it. */
+export interface ManagerSettings {
+  config: ManagerConfig;
+  file?: string;
+  warnings: string[];
+  /** Directory of the signing key and, by default, of the SQLite file. */
+  dataDirectory: string;
+  database: DatabaseOptions;
+  /** Whether the schema is migrated at start. */
+  migrates: boolean;
+  /** Undefined = the key-value store inside this process. */
+  redis?: RedisKvOptions;
+}
+
+/** @throws DfError `invalid-argument` with one line per problem */
+export function loadManagerSettings(options: LoadSettingsOptions): ManagerSettings {
+  const { config, file, warnings } = loadConfig({
+    schema: managerConfigSchema,
+    file: options.file,
+    defaultFiles: [DEFAULT_CONFIG_FILE],
+    env: options.env,
+    strict: options.strict,
+  });
+  const insecure = checkKnownSecrets(config, options.insecureDev ?? false);
+  const dataDirectory = config.server.workHome || config.server.dataDir || defaultDataDirectory(options.env);
+  return {
+    config,
+    file,
+    warnings: [...warnings, ...insecure],
+    dataDirectory,
+    database: databaseOptions(config, dataDirectory),
+    migrates: config.database.mysql?.migrate ?? true,
+    redis: redisOptions(config),
+  };
+}
+
+function defaultDataDirectory(env: NodeJS.ProcessEnv): string {
+  if (process.getuid?.() === 0) {
+    return '/var/lib/dragonfly/manager';
+  }
+  return join(env['XDG_DATA_HOME'] || join(homedir(), '.local', 'share'), 'dragonfly', 'manager');
+}
+
+function databaseOptions(config: ManagerConfig, dataDirectory: string): DatabaseOptions {
+  const { type, sqlite, mysql } = config.database;
+  // A file of the original may leave the type out and means MySQL; without any database section it is the embedded one.
+  const chosen = type ?? (mysql ? 'mysql' : 'sqlite');
+  if (chosen === 'sqlite') {
+    return { type: 'sqlite', path: sqlite.path || join(dataDirectory, 'manager.db') };
+  }
+  if (!mysql?.host || !mysql.user) {
+    throw new DfError('invalid-argument', `database.mysql: host and user are required for database.type ${chosen}`);
+  }
+  const { tls, tlsConfig } = mysql;
+  return {
+    type: chosen === 'mariadb' ? 'mariadb' : 'mysql',
+    host: mysql.host,
+    port: mysql.port,
+    user: mysql.user,
+    password: mysql.password,
+    database: mysql.dbname,
+    ...(tls || !['', 'false'].includes(tlsConfig)
+      ? { tls: tlsOptions(tls ?? {}, tlsConfig === 'skip-verify' || tlsConfig === 'preferred') }
+      : {}),
+  };
+}
+
+function redisOptions(config: ManagerConfig): RedisKvOptions | undefined {
+  const { redis } = config.database;
+  const addresses: RedisAddress[] = redis.addrs.map(redisAddress);
+  if (addresses.length === 0 && redis.host) {
+    addresses.push({ host: redis.host, port: redis.port ?? 6379 });
+  }
+  if (addresses.length === 0) {
+    return undefined;
+  }
+  if (addresses.length > 1 && !redis.masterName) {
+    throw new DfError(
+      'invalid-argument',
+      'database.redis.addrs: several addresses need database.redis.masterName (sentinels); Redis Cluster is not supported',
+    );
+  }
+  return {
+    addresses,
+    masterName: redis.masterName || undefined,
+    username: redis.username || undefined,
+    password: redis.password || undefined,
+    sentinelUsername: redis.sentinelUsername || undefined,
+    sentinelPassword: redis.sentinelPassword || undefined,
+    db: redis.db,
+    tls: redis.tls ? tlsOptions(redis.tls, false) : undefined,
+  };
+}
+
+function redisAddress(address: string): RedisAddress {
+  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(address);
+  const host = match?.[1] ?? match?.[2];
+  if (!host) {
+    throw new DfError('invalid-argument', `database.redis.addrs: "${address}" must be host:port`);
+  }
+  return { host, port: Number(match?.[3]) };
+}
+
+interface TlsFiles {
+  caCert?: string;
+  cert?: string;
+  key?: string;
+  insecureSkipVerify?: boolean;
+}
+
+function tlsOptions(
+  files: TlsFiles,
+  skipVerify: boolean,
+): { ca?: string; cert?: string; key?: string; rejectUnauthorized: boolean } {
+  return {
+    ca: readOptional(files.caCert),
+    cert: readOptional(files.cert),
+    key: readOptional(files.key),
+    rejectUnauthorized: !(skipVerify || files.insecureSkipVerify),
+  };
+}
+
+function readOptional(file: string | undefined): string | undefined {
+  return file ? readFileSync(file, 'utf8') : undefined;
+}

@@ -1,0 +1,135 @@
+import { DfError } from '@dragonfly/errors';
+import { managerV2, type DeepPartial } from '@dragonfly/proto';
+import { statusOfError } from '@dragonfly/rpc';
+import { Logger } from '../logger.js';
+import type { sendUnaryData, ServerReadableStream } from '@grpc/grpc-js';
+import { Controller, UseFilters } from '@nestjs/common';
+import { GrpcMethod, GrpcStreamCall } from '@nestjs/microservices';
+import { ApplicationsReader } from '../instances/applications.js';
+import { KeepAliveService } from '../instances/keep-alive.js';
+import { SchedulerRegistry } from '../instances/scheduler-registry.js';
+import { SeedPeerRegistry } from '../instances/seed-peer-registry.js';
+import { ManagerMetrics } from '../status/manager-metrics.js';
+import { GrpcErrorFilter } from './grpc-error.filter.js';
+import { serveKeepAlive } from './serve-keep-alive.js';
+import {
+  applicationMessage,
+  jsonObjectOf,
+  schedulerMessage,
+  seedPeerMessage,
+  seedPeerWithSchedulersMessage,
+} from './wire.js';
+
+const SERVICE = 'Manager';
+
+/** manager.v2: what schedulers and peers ask the manager. Requests have been validated before they come here. */
+@Controller()
+@UseFilters(GrpcErrorFilter)
+export class ManagerGrpcController {
+  constructor(
+    private readonly schedulers: SchedulerRegistry,
+    private readonly seedPeers: SeedPeerRegistry,
+    private readonly applications: ApplicationsReader,
+    private readonly keepAlives: KeepAliveService,
+    private readonly metrics: ManagerMetrics,
+    private readonly log: Logger,
+  ) {}
+
+  @GrpcMethod(SERVICE, 'GetSeedPeer')
+  async getSeedPeer(request: managerV2.GetSeedPeerRequest): Promise<DeepPartial<managerV2.SeedPeer>> {
+    const { hostname, ip, seedPeerClusterId } = request;
+    return seedPeerWithSchedulersMessage(await this.seedPeers.get(hostname, ip, Number(seedPeerClusterId)));
+  }
+
+  @GrpcMethod(SERVICE, 'ListSeedPeers')
+  async listSeedPeers(request: managerV2.ListSeedPeersRequest): Promise<DeepPartial<managerV2.ListSeedPeersResponse>> {
+    const found = await this.seedPeers.neighbours(request.hostname, request.ip);
+    return { seedPeers: found.map((seedPeer) => seedPeerMessage(seedPeer)) };
+  }
+
+  @GrpcMethod(SERVICE, 'UpdateSeedPeer')
+  async updateSeedPeer(request: managerV2.UpdateSeedPeerRequest): Promise<DeepPartial<managerV2.SeedPeer>> {
+    const registered = await this.seedPeers.register({
+      hostname: request.hostname,
+      ip: request.ip,
+      type: request.type,
+      idc: request.idc ?? '',
+      location: request.location ?? '',
+      port: request.port,
+      downloadPort: request.downloadPort,
+      clusterId: Number(request.seedPeerClusterId),
+    });
+    return seedPeerMessage(registered);
+  }
+
+  @GrpcMethod(SERVICE, 'DeleteSeedPeer')
+  async deleteSeedPeer(request: managerV2.DeleteSeedPeerRequest): Promise<object> {
+    await this.seedPeers.delete(request.hostname, request.ip, Number(request.seedPeerClusterId));
+    return {};
+  }
+
+  @GrpcMethod(SERVICE, 'GetScheduler')
+  async getScheduler(request: managerV2.GetSchedulerRequest): Promise<DeepPartial<managerV2.Scheduler>> {
+    const { hostname, ip, schedulerClusterId } = request;
+    return schedulerMessage(await this.schedulers.get(hostname, ip, Number(schedulerClusterId)), false);
+  }
+
+  @GrpcMethod(SERVICE, 'UpdateScheduler')
+  async updateScheduler(request: managerV2.UpdateSchedulerRequest): Promise<DeepPartial<managerV2.Scheduler>> {
+    const config = jsonObjectOf(request.config);
+    if (!config) {
+      throw new DfError('invalid-argument', 'invalid UpdateSchedulerRequest.Config: must be a JSON object');
+    }
+    const clusterId = Number(request.schedulerClusterId);
+    const { hostname, ip } = request;
+    await this.schedulers.register({
+      hostname,
+      ip,
+      port: request.port,
+      idc: request.idc ?? '',
+      location: request.location ?? '',
+      clusterId,
+      features: request.features,
+      config,
+    });
+    return schedulerMessage({ ...(await this.schedulers.get(hostname, ip, clusterId)), seedPeers: [] }, false);
+  }
+
+  @GrpcMethod(SERVICE, 'ListSchedulers')
+  async listSchedulers(
+    request: managerV2.ListSchedulersRequest,
+  ): Promise<DeepPartial<managerV2.ListSchedulersResponse>> {
+    const clusterId = Number(request.schedulerClusterId);
+    if (clusterId !== 0) {
+      const found = await this.schedulers.ofCluster(clusterId);
+      return { schedulers: found.map((scheduler) => schedulerMessage(scheduler, true)) };
+    }
+    return this.metrics.countSearch(request, async () => {
+      const found = await this.schedulers.search({
+        hostname: request.hostname,
+        ip: request.ip,
+        idc: request.idc ?? '',
+        location: request.location ?? '',
+      });
+      return { schedulers: found.map((scheduler) => schedulerMessage(scheduler, true)) };
+    });
+  }
+
+  @GrpcMethod(SERVICE, 'ListApplications')
+  async listApplications(): Promise<DeepPartial<managerV2.ListApplicationsResponse>> {
+    return { applications: (await this.applications.list()).map(applicationMessage) };
+  }
+
+  @GrpcStreamCall(SERVICE, 'KeepAlive')
+  async keepAlive(
+    call: ServerReadableStream<managerV2.KeepAliveRequest, object>,
+    answer: sendUnaryData<object>,
+  ): Promise<void> {
+    try {
+      await serveKeepAlive(call, (key) => this.keepAlives.open(key));
+      answer(null, {});
+    } catch (error) {
+      answer(statusOfError(error, call.getPath(), this.log));
+    }
+  }
+}

@@ -1,0 +1,124 @@
+import { DfError } from '@dragonfly/errors';
+import {
+  Database,
+  insertRow,
+  SchedulerClusterEntity,
+  SchedulerEntity,
+  updateRow,
+  type JsonObject,
+} from '@dragonfly/persistence';
+import { Injectable } from '@nestjs/common';
+import { RECORD_NOT_FOUND } from '../clusters/cluster-rows.js';
+import { Clock } from '../clock.js';
+import { TopologyCache } from '../topology/topology-cache.js';
+import { rankClusters, type SearchClient } from '../topology/searcher.js';
+import { ACTIVE, type ClusterNode } from '../topology/topology.js';
+import { FEATURE_SCHEDULE, SCHEDULER_FEATURES } from './scheduler-features.js';
+import type { SeedPeerInCluster } from './seed-peer-registry.js';
+
+/** A scheduler with the cluster it belongs to and the seed peers it may use. */
+export interface SchedulerInCluster {
+  readonly scheduler: SchedulerEntity;
+  readonly cluster: SchedulerClusterEntity;
+  /** Active ones of all linked seed peer clusters. */
+  readonly seedPeers: readonly SeedPeerInCluster[];
+}
+
+/** What a scheduler tells about itself when it registers. */
+export interface SchedulerRegistration {
+  readonly hostname: string;
+  readonly ip: string;
+  readonly port: number;
+  readonly idc: string;
+  readonly location: string;
+  readonly clusterId: number;
+  /** Empty = all. */
+  readonly features: readonly string[];
+  readonly config: JsonObject;
+}
+
+/** Schedulers as they register themselves and as peers look them up. */
+@Injectable()
+export class SchedulerRegistry {
+  constructor(
+    private readonly database: Database,
+    private readonly topology: TopologyCache,
+    private readonly clock: Clock,
+  ) {}
+
+  /**
+   * A scheduler of the cluster by its host name; with the ip when several have the name.
+   * @throws DfError `internal` "record not found": the status that clients of the original know
+   */
+  async get(hostname: string, ip: string, clusterId: number): Promise<SchedulerInCluster> {
+    const node = (await this.topology.get()).schedulerClusters.get(clusterId);
+    const named = node?.schedulers.filter((row) => row.hostName === hostname) ?? [];
+    const scheduler = named.find((row) => row.ip === ip) ?? named[0];
+    if (!node || !scheduler) {
+      throw new DfError('internal', RECORD_NOT_FOUND);
+    }
+    return { scheduler, cluster: node.cluster, seedPeers: activeSeedPeers(node) };
+  }
+
+  /**
+   * Registers the scheduler in its cluster, or brings its row up to date. Its state is left alone: it becomes active
+   * with its keep-alive.
+   * @throws DfError `not-found` when there is no such cluster
+   */
+  async register(registration: SchedulerRegistration): Promise<SchedulerEntity> {
+    const { hostname: hostName, ip, clusterId: schedulerClusterId } = registration;
+    const now = this.clock.now();
+    const key = { hostName, ip, schedulerClusterId, isDel: 0 };
+    const content: Partial<SchedulerEntity> = {
+      idc: registration.idc,
+      location: registration.location,
+      port: registration.port,
+      features: registration.features.length > 0 ? [...registration.features] : [...SCHEDULER_FEATURES],
+      config: registration.config,
+      lastKeepAliveAt: now,
+    };
+    const row = await this.database.transaction(async (manager) => {
+      if (!(await manager.existsBy(SchedulerClusterEntity, { id: schedulerClusterId, isDel: 0 }))) {
+        throw new DfError('not-found', `scheduler cluster ${schedulerClusterId} does not exist`);
+      }
+      const existing = await manager.findOneBy(SchedulerEntity, key);
+      const id = existing
+        ? existing.id
+        : await insertRow(manager, SchedulerEntity, now, { ...content, hostName, ip, schedulerClusterId });
+      if (existing) {
+        await updateRow(manager, SchedulerEntity, now, id, content);
+      }
+      return manager.findOneByOrFail(SchedulerEntity, { id });
+    });
+    await this.topology.invalidate();
+    return row;
+  }
+
+  /**
+   * Every scheduler of one cluster, whatever its state: the peer was configured for this cluster and checks itself.
+   * @throws DfError `not-found` when there is no such cluster
+   */
+  async ofCluster(clusterId: number): Promise<SchedulerInCluster[]> {
+    const node = (await this.topology.get()).schedulerClusters.get(clusterId);
+    if (!node) {
+      throw new DfError('not-found', RECORD_NOT_FOUND);
+    }
+    return node.schedulers.map((scheduler) => ({ scheduler, cluster: node.cluster, seedPeers: [] }));
+  }
+
+  /** Active schedulers that schedule, those of the clusters that fit the client best first. */
+  async search(client: SearchClient): Promise<SchedulerInCluster[]> {
+    const nodes = [...(await this.topology.get()).schedulerClusters.values()];
+    return rankClusters(nodes, client).flatMap((node) => {
+      const usable = node.schedulers.filter((row) => row.state === ACTIVE && row.features.includes(FEATURE_SCHEDULE));
+      const seedPeers = usable.length > 0 ? activeSeedPeers(node) : [];
+      return usable.map((scheduler) => ({ scheduler, cluster: node.cluster, seedPeers }));
+    });
+  }
+}
+
+function activeSeedPeers(node: ClusterNode): SeedPeerInCluster[] {
+  return node.seedPeerClusters.flatMap(({ cluster, seedPeers }) =>
+    seedPeers.filter((row) => row.state === ACTIVE).map((seedPeer) => ({ seedPeer, cluster })),
+  );
+}

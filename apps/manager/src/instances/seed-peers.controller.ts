@@ -1,0 +1,47 @@
+import { Controller, Delete, Get, HttpCode, Patch, Post, Req, Res } from '@nestjs/common';
+import { ApiTags } from '@nestjs/swagger';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { SeedPeerBody } from '../clusters/cluster-bodies.js';
+import { listAnswer } from '../rest/list-answer.js';
+import { IdParam, JsonBody, QueryOf } from '../rest/request-decorators.js';
+import { CreateSeedPeerRequest, GetSeedPeersQuery, UpdateSeedPeerRequest } from './instance-requests.js';
+import { SeedPeersService } from './seed-peers.service.js';
+
+@ApiTags('SeedPeer')
+@Controller('api/v1/seed-peers')
+export class SeedPeersController {
+  constructor(private readonly instances: SeedPeersService) {}
+
+  @Post()
+  @HttpCode(200)
+  create(@JsonBody(CreateSeedPeerRequest) request: CreateSeedPeerRequest): Promise<SeedPeerBody> {
+    return this.instances.create(request);
+  }
+
+  @Get(':id')
+  get(@IdParam() id: number): Promise<SeedPeerBody> {
+    return this.instances.get(id);
+  }
+
+  @Get()
+  async list(
+    @QueryOf(GetSeedPeersQuery) query: GetSeedPeersQuery,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<SeedPeerBody[]> {
+    return listAnswer(request, reply, query, await this.instances.list(query));
+  }
+
+  @Patch(':id')
+  update(
+    @IdParam() id: number,
+    @JsonBody(UpdateSeedPeerRequest) request: UpdateSeedPeerRequest,
+  ): Promise<SeedPeerBody> {
+    return this.instances.update(id, request);
+  }
+
+  @Delete(':id')
+  delete(@IdParam() id: number): Promise<void> {
+    return this.instances.delete(id);
+  }
+}

@@ -1,0 +1,245 @@
+import { readFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { DfError } from '@dragonfly/errors';
+import { createMemoryKv, createRedisKv, type Kv } from '@dragonfly/kv';
+import { Database, ensureDefaultRows } from '@dragonfly/persistence';
+import { managerV2 } from '@dragonfly/proto';
+import { nestGrpcOptions, type NestGrpcServer } from '@dragonfly/rpc/nest';
+import { Readiness, StatusServer, type Logger } from '@dragonfly/telemetry';
+import { NestFactory } from '@nestjs/core';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { hashPassword } from './auth/password.js';
+import { INITIAL_ROOT_PASSWORD } from './auth/accounts.service.js';
+import { SessionTokens } from './auth/session-tokens.js';
+import { SystemClock } from './clock.js';
+import { parseListenAddress, type ListenAddress } from './config/manager-config.js';
+import type { ManagerSettings } from './config/settings.js';
+import { signingKey } from './config/signing-key.js';
+import { InstanceSweeper } from './instances/instance-sweeper.js';
+import { KeepAliveService } from './instances/keep-alive.js';
+import { ManagerModule } from './manager.module.js';
+import { NestLogger } from './nest-logger.js';
+import { configureRest, createRestAdapter } from './rest/rest-server.js';
+import { CONDITIONS, DependencyMonitor } from './status/dependency-monitor.js';
+import { ManagerMetrics } from './status/manager-metrics.js';
+import { GIT_VERSION, VERSION } from './version.js';
+
+/** Pause between two sweeps, and before the first one: after a restart instances need a moment to come back. */
+const SWEEP_INTERVAL_MS = 30_000;
+/** Longest wait for running calls when the manager stops, in ms. */
+const STOP_GRACE_MS = 5_000;
+
+export interface StartOptions {
+  settings: ManagerSettings;
+  log: Logger;
+  /** Password of the root account when it is made now. @default "dragonfly" */
+  initialRootPassword?: string;
+  /** A personal access token that is to exist. */
+  personalAccessToken?: string;
+}
+
+/** A running manager. */
+export interface ManagerApp {
+  readonly restPort: number;
+  readonly grpcPort: number;
+  /** Undefined when metrics are off. */
+  readonly metricsPort: number | undefined;
+  readonly readiness: Readiness;
+  /** A service of the application, for tests. */
+  get<T>(token: abstract new (...args: never[]) => T): T;
+  /** Stops serving, waits a bounded time for running calls, closes the connections. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Connects to the database and the key-value store, brings the schema up to date, and serves.
+ * @throws DfError naming what could not be had; whatever was opened before is closed again
+ */
+export async function startManager(options: StartOptions): Promise<ManagerApp> {
+  // Closed in the reverse order of opening.
+  const opened: (() => Promise<void>)[] = [];
+  try {
+    return await start(options, opened);
+  } catch (error) {
+    await closeAll(opened, options.log);
+    throw error;
+  }
+}
+
+async function start(options: StartOptions, opened: (() => Promise<void>)[]): Promise<ManagerApp> {
+  const { settings, log } = options;
+  const { config } = settings;
+  const readiness = new Readiness('manager', Object.values(CONDITIONS));
+  const clock = new SystemClock();
+  const metrics = new ManagerMetrics(GIT_VERSION);
+
+  const kv = openKv(settings, log);
+  opened.push(() => kv.close());
+  const database = await Database.open(settings.database, {
+    onRetry: (error, pauseMs) => log.warn({ err: error, pauseMs }, 'the database does not answer yet'),
+  });
+  opened.push(() => database.close());
+  if (settings.migrates) {
+    await database.migrate();
+  }
+  await ensureDefaultRows(database, {
+    rootPasswordHash: () => hashPassword(options.initialRootPassword ?? INITIAL_ROOT_PASSWORD),
+    personalAccessToken: options.personalAccessToken,
+  });
+  const { jwt } = config.auth;
+  const key = await signingKey(jwt.key, settings.dataDirectory, kv.kind === 'redis' ? kv.store : undefined);
+
+  const module = ManagerModule.forParts({
+    database,
+    kv,
+    clock,
+    log,
+    readiness,
+    metrics,
+    tokens: new SessionTokens(key, jwt.timeout, jwt.maxRefresh),
+    cacheMaxAgeMs: config.cache.local.ttl,
+  });
+  const app = await NestFactory.create<NestFastifyApplication>(module, createRestAdapter(restTls(settings)), {
+    logger: new NestLogger(log),
+    abortOnError: false,
+    forceCloseConnections: true,
+  });
+  await configureRest(app, { log, realm: jwt.realm, metrics, version: VERSION });
+  const grpc = grpcOptions(settings, log);
+  app.connectMicroservice(grpc);
+  const keepAlives = app.get(KeepAliveService);
+  opened.push(async () => {
+    readiness.set(CONDITIONS.grpc, false, 'stopping');
+    keepAlives.stop();
+    await app.close();
+  });
+  await app.startAllMicroservices();
+  readiness.set(CONDITIONS.grpc, true);
+
+  const monitor = new DependencyMonitor(database, kv.store, readiness);
+  await monitor.start();
+  opened.push(() => monitor.stop());
+  opened.push(startSweeping(app.get(InstanceSweeper), log));
+
+  const rest = listenAddressOf(config.server.rest.addr);
+  await app.listen(rest.port, rest.host || (config.network.enableIPv6 ? '::' : '0.0.0.0'));
+  const restPort = (app.getHttpServer().address() as AddressInfo).port;
+  const status = await startMetrics(settings, metrics, readiness, log);
+  if (status) {
+    opened.push(() => status.close());
+  }
+  const grpcPort = (grpc.strategy as NestGrpcServer).ports[0] ?? 0;
+  log.info({ restPort, grpcPort, metricsPort: status?.port, database: database.dialect, kv: kv.kind }, 'manager is up');
+  return {
+    restPort,
+    grpcPort,
+    metricsPort: status?.port,
+    readiness,
+    get: (token) => app.get(token),
+    stop: () => closeAll(opened),
+  };
+}
+
+function openKv(settings: ManagerSettings, log: Logger): Kv {
+  const onError = (error: unknown): void => log.warn({ err: error }, 'key-value store');
+  return settings.redis ? createRedisKv({ ...settings.redis, onError }) : createMemoryKv({ onError });
+}
+
+function grpcOptions({ config }: ManagerSettings, log: Logger): ReturnType<typeof nestGrpcOptions> {
+  const { listenIP, port, tls, requestRateLimit } = config.server.grpc;
+  const host = listenIP || (config.network.enableIPv6 ? '::' : '0.0.0.0');
+  return nestGrpcOptions({
+    services: [{ definition: managerV2.ManagerService, name: 'manager.v2.Manager' }],
+    url: `${host.includes(':') ? `[${host}]` : host}:${port.start}`,
+    log,
+    requestRateLimit,
+    graceMs: STOP_GRACE_MS,
+    ...(tls?.cert && tls.key
+      ? {
+          tls: {
+            certificate: readFileSync(tls.cert),
+            key: readFileSync(tls.key),
+            ...(tls.caCert ? { clientCa: readFileSync(tls.caCert) } : {}),
+          },
+        }
+      : {}),
+  });
+}
+
+function restTls({ config }: ManagerSettings): { cert: Buffer; key: Buffer } | undefined {
+  const { tls } = config.server.rest;
+  return tls?.cert && tls.key ? { cert: readFileSync(tls.cert), key: readFileSync(tls.key) } : undefined;
+}
+
+async function startMetrics(
+  { config }: ManagerSettings,
+  metrics: ManagerMetrics,
+  readiness: Readiness,
+  log: Logger,
+): Promise<StatusServer | undefined> {
+  if (!config.metrics.enable) {
+    return undefined;
+  }
+  const { host, port } = listenAddressOf(config.metrics.addr);
+  return StatusServer.start({
+    host: host || (config.network.enableIPv6 ? '::' : '0.0.0.0'),
+    port,
+    readiness,
+    registry: metrics.registry,
+    log,
+  });
+}
+
+function listenAddressOf(text: string): ListenAddress {
+  const address = parseListenAddress(text);
+  if (!address) {
+    throw new DfError('invalid-argument', `"${text}" is no listen address`);
+  }
+  return address;
+}
+
+function startSweeping(sweeper: InstanceSweeper, log: Logger): () => Promise<void> {
+  const stopping = new AbortController();
+  const sweepOnce = async (): Promise<void> => {
+    try {
+      const result = await sweeper.sweep();
+      if (result !== 'busy' && result.silenced + result.forgotten > 0) {
+        log.info(result, 'instances went silent');
+      }
+    } catch (error) {
+      log.warn({ err: error }, 'sweep failed');
+    }
+  };
+  const run = async (): Promise<void> => {
+    while (!stopping.signal.aborted) {
+      const rested = await delay(SWEEP_INTERVAL_MS, true, { ref: false, signal: stopping.signal }).catch(() => false);
+      if (rested) {
+        await sweepOnce();
+      }
+    }
+  };
+  const running = run();
+  return async () => {
+    stopping.abort();
+    await running;
+  };
+}
+
+async function closeAll(closers: readonly (() => Promise<void>)[], log?: Logger): Promise<void> {
+  const failures: unknown[] = [];
+  for (const close of [...closers].reverse()) {
+    try {
+      await close();
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0) {
+    const failure = new AggregateError(failures, 'not everything could be closed');
+    if (!log) {
+      throw failure;
+    }
+    log.warn({ err: failure }, 'while cleaning up');
+  }
+}

@@ -1,0 +1,75 @@
+import { DfError } from '@dragonfly/errors';
+import { Body, Param, type PipeTransform, Query } from '@nestjs/common';
+import { ApiBody, type ApiBodyOptions, ApiParam, ApiQuery } from '@nestjs/swagger';
+import { z } from 'zod';
+import { violationText, type RequestType } from './rest-schema.js';
+
+/** A request that breaks a rule: 422 with the text under `errors`. */
+export function invalidRequest(text: string): DfError {
+  return new DfError('invalid-argument', text, { details: { status: 422 } });
+}
+
+class RequestPipe<S extends z.ZodType> implements PipeTransform<unknown, z.output<S>> {
+  constructor(private readonly type: RequestType<S>) {}
+
+  transform(value: unknown): z.output<S> {
+    const parsed = this.type.schema.safeParse(value ?? {});
+    if (!parsed.success) {
+      throw invalidRequest(violationText(this.type.name, parsed.error.issues));
+    }
+    return parsed.data;
+  }
+}
+
+const ID_PATTERN = /^\d{1,15}$/;
+
+class IdPipe implements PipeTransform<string, number> {
+  transform(value: string): number {
+    if (!ID_PATTERN.test(value)) {
+      throw invalidRequest(`strconv.ParseUint: parsing ${JSON.stringify(value)}: invalid syntax`);
+    }
+    return Number(value);
+  }
+}
+
+type OpenApiSchema = NonNullable<Extract<ApiBodyOptions, { schema?: unknown }>['schema']>;
+
+/** The request type as a schema of the API description. */
+export function requestSchema(type: RequestType): OpenApiSchema {
+  const { $schema: _dialect, ...schema } = z.toJSONSchema(type.schema, { io: 'input', target: 'openapi-3.0' });
+  return schema as OpenApiSchema;
+}
+
+function describe(decorator: MethodDecorator, target: object, key: string | symbol | undefined): void {
+  const descriptor = key === undefined ? undefined : Object.getOwnPropertyDescriptor(target, key);
+  if (key !== undefined && descriptor) {
+    decorator(target, key, descriptor);
+  }
+}
+
+/** The body, checked against the request type, which also describes it in the API description. */
+export function JsonBody(type: RequestType): ParameterDecorator {
+  return (target, key, index) => {
+    Body(new RequestPipe(type))(target, key, index);
+    describe(ApiBody({ schema: requestSchema(type) }), target, key);
+  };
+}
+
+/** The query parameters, checked against the request type. */
+export function QueryOf(type: RequestType): ParameterDecorator {
+  return (target, key, index) => {
+    Query(new RequestPipe(type))(target, key, index);
+    const { properties = {} } = requestSchema(type) as { properties?: Record<string, object> };
+    for (const [name, schema] of Object.entries(properties)) {
+      describe(ApiQuery({ name, required: false, schema }), target, key);
+    }
+  };
+}
+
+/** An id in the path. */
+export function IdParam(name = 'id'): ParameterDecorator {
+  return (target, key, index) => {
+    Param(name, new IdPipe())(target, key, index);
+    describe(ApiParam({ name, schema: { type: 'integer', minimum: 0 } }), target, key);
+  };
+}

@@ -1,0 +1,239 @@
+import { z } from 'zod';
+
+/**
+ * A named request of the REST API: its zod schema and the name that stands in error texts and in the API description.
+ *
+ * The rules are those of the original: `null` and an absent field are the same, an empty value of a field that is not
+ * required skips its range, and a field that is required must not be empty. Violations carry the original's rule names
+ * (`required`, `gte`, `oneof` …), so that {@link violationText} can say the same as it does.
+ */
+export interface RequestType<S extends z.ZodType = z.ZodType> {
+  readonly name: string;
+  readonly schema: S;
+}
+
+export function requestType<S extends z.ZodType>(name: string, schema: S): RequestType<S> {
+  return { name, schema };
+}
+
+interface Range {
+  min?: number;
+  max?: number;
+}
+
+interface TextRules extends Range {
+  oneOf?: readonly string[];
+  format?: 'email' | 'url';
+}
+
+type CheckContext = z.RefinementCtx;
+
+function violate(context: CheckContext, tag: string): void {
+  context.addIssue({ code: 'custom', message: tag, params: { tag } });
+}
+
+function checkText(value: string, rules: TextRules, context: CheckContext): void {
+  const length = [...value].length;
+  if (rules.min !== undefined && length < rules.min) {
+    violate(context, 'min');
+  } else if (rules.max !== undefined && length > rules.max) {
+    violate(context, 'max');
+  } else if (rules.oneOf && !rules.oneOf.includes(value)) {
+    violate(context, 'oneof');
+  } else if (rules.format === 'email' && !z.email().safeParse(value).success) {
+    violate(context, 'email');
+  } else if (rules.format === 'url' && !URL.canParse(value)) {
+    violate(context, 'url');
+  }
+}
+
+function textMeta(rules: TextRules): Record<string, unknown> {
+  return {
+    ...(rules.min === undefined ? {} : { minLength: rules.min }),
+    ...(rules.max === undefined ? {} : { maxLength: rules.max }),
+    ...(rules.oneOf ? { enum: [...rules.oneOf] } : {}),
+    ...(rules.format ? { format: rules.format } : {}),
+  };
+}
+
+/** A text that must be there and not be empty. */
+export function requiredText(rules: TextRules = {}) {
+  return z
+    .string()
+    .nullish()
+    .transform((value, context) => {
+      if (!value) {
+        violate(context, 'required');
+        return z.NEVER;
+      }
+      checkText(value, rules, context);
+      return value;
+    })
+    .meta(textMeta(rules));
+}
+
+/** A text that may be left out. */
+export function optionalText(rules: TextRules = {}) {
+  return z
+    .string()
+    .nullish()
+    .transform((value, context) => {
+      if (value) {
+        checkText(value, rules, context);
+      }
+      return value ?? undefined;
+    })
+    .meta(textMeta(rules));
+}
+
+function checkNumber(value: number, range: Range, context: CheckContext): void {
+  if (range.min !== undefined && value < range.min) {
+    violate(context, 'gte');
+  } else if (range.max !== undefined && value > range.max) {
+    violate(context, 'lte');
+  }
+}
+
+function numberMeta(range: Range): Record<string, unknown> {
+  return {
+    ...(range.min === undefined ? {} : { minimum: range.min }),
+    ...(range.max === undefined ? {} : { maximum: range.max }),
+  };
+}
+
+/** A whole number that must be there and not be 0. */
+export function requiredInteger(range: Range = {}) {
+  return z
+    .int()
+    .nullish()
+    .transform((value, context) => {
+      if (!value) {
+        violate(context, 'required');
+        return z.NEVER;
+      }
+      checkNumber(value, range, context);
+      return value;
+    })
+    .meta(numberMeta(range));
+}
+
+/** A whole number that may be left out; 0 counts as left out for the range. */
+export function optionalInteger(range: Range = {}) {
+  return z
+    .int()
+    .nullish()
+    .transform((value, context) => {
+      if (value) {
+        checkNumber(value, range, context);
+      }
+      return value ?? undefined;
+    })
+    .meta(numberMeta(range));
+}
+
+export function optionalFlag() {
+  return z
+    .boolean()
+    .nullish()
+    .transform((value) => value ?? undefined);
+}
+
+export function optionalList<T extends z.ZodType>(element: T) {
+  return z
+    .array(element)
+    .nullish()
+    .transform((value) => value ?? undefined);
+}
+
+/** An object that may be left out. Keys that it does not name are ignored, as everywhere in the API. */
+export function optionalObject<T extends z.ZodRawShape>(shape: T) {
+  return z
+    .object(shape)
+    .nullish()
+    .transform((value) => value ?? undefined);
+}
+
+/** An object that must be there; it may be empty. */
+export function requiredObject<T extends z.ZodRawShape>(shape: T) {
+  return z
+    .object(shape)
+    .nullish()
+    .transform((value, context) => {
+      if (!value) {
+        violate(context, 'required');
+        return z.NEVER;
+      }
+      return value;
+    });
+}
+
+/** A whole number in a query; absent and empty are the same. */
+export function queryInteger(range: Range = {}) {
+  return queryNumber(range, 'ParseInt');
+}
+
+/** An id in a query: a whole number ≥ 0. */
+export function queryId() {
+  return queryNumber({ min: 0 }, 'ParseUint');
+}
+
+function queryNumber(range: Range, parser: 'ParseInt' | 'ParseUint') {
+  return z
+    .string()
+    .nullish()
+    .transform((value, context) => {
+      if (!value) {
+        return undefined;
+      }
+      const pattern = parser === 'ParseInt' ? /^[-+]?\d{1,15}$/ : /^\d{1,15}$/;
+      if (!pattern.test(value)) {
+        const message = `strconv.${parser}: parsing ${JSON.stringify(value)}: invalid syntax`;
+        context.addIssue({ code: 'custom', message, params: { text: message } });
+        return z.NEVER;
+      }
+      const number = Number(value);
+      if (number !== 0) {
+        checkNumber(number, range, context);
+      }
+      return number;
+    })
+    .meta({ type: 'integer', ...numberMeta(range) });
+}
+
+const INITIALISMS: Readonly<Record<string, string>> = {
+  id: 'ID',
+  ids: 'IDs',
+  ip: 'IP',
+  idc: 'IDC',
+  url: 'URL',
+  urls: 'URLs',
+  cidrs: 'CIDRs',
+};
+
+/** `seed_peer_cluster_id` → `SeedPeerClusterID`, the field name in the original's texts. */
+function goName(key: PropertyKey): string {
+  return String(key)
+    .split('_')
+    .map((word) => INITIALISMS[word] ?? word.charAt(0).toUpperCase() + word.slice(1))
+    .join('');
+}
+
+/** One line per violation, in the words of the original; each names the field and the rule. */
+export function violationText(name: string, issues: readonly z.core.$ZodIssue[]): string {
+  return issues
+    .map((issue) => {
+      const params = issue.code === 'custom' ? issue.params : undefined;
+      if (typeof params?.['text'] === 'string') {
+        return params['text'];
+      }
+      const path = issue.path.map((part) => (typeof part === 'number' ? `[${part}]` : goName(part)));
+      if (typeof params?.['tag'] === 'string') {
+        const key = [name, ...path].join('.').replaceAll('.[', '[');
+        const field = path.at(-1) ?? name;
+        return `Key: '${key}' Error:Field validation for '${field}' failed on the '${params['tag']}' tag`;
+      }
+      const expected = issue.code === 'invalid_type' ? issue.expected : issue.message;
+      return `json: cannot unmarshal value into Go struct field ${[name, ...issue.path.map(String)].join('.')} of type ${expected}`;
+    })
+    .join('\n');
+}

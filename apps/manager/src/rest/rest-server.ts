@@ -1,0 +1,61 @@
+import type { ServerOptions } from 'node:https';
+import cookie from '@fastify/cookie';
+import type { Logger as PinoLogger } from '@dragonfly/telemetry';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
+import type { ManagerMetrics } from '../status/manager-metrics.js';
+import { RestErrorFilter } from './error.filter.js';
+
+/** Largest request body; the largest real ones are block lists of some hundred kB. */
+const MAX_BODY_BYTES = 4 * 1024 * 1024;
+/** A request that is not complete by then is dropped. */
+const REQUEST_TIMEOUT_MS = 60_000;
+
+/** @param https certificate and key; undefined = plain HTTP */
+export function createRestAdapter(https: ServerOptions | undefined): FastifyAdapter {
+  return new FastifyAdapter({
+    bodyLimit: MAX_BODY_BYTES,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    // Ids in query strings and long filters are fine, whole documents are not.
+    routerOptions: { maxParamLength: 512 },
+    ...(https ? { https } : {}),
+  });
+}
+
+/** Everything of the REST side that is no controller. */
+export async function configureRest(
+  app: NestFastifyApplication,
+  options: { log: PinoLogger; realm: string; metrics: ManagerMetrics; version: string },
+): Promise<void> {
+  await app.register(cookie);
+  app.useGlobalFilters(new RestErrorFilter(options.log, options.realm));
+  const fastify = app.getHttpAdapter().getInstance();
+  fastify.addHook('onRequest', async (request, reply) => {
+    if (request.url === '/swagger/index.html') {
+      // Published links end so; the page itself lives at the directory.
+      return reply.redirect('/swagger/');
+    }
+  });
+  fastify.addHook('onSend', async (_request, reply) => {
+    reply.header('x-content-type-options', 'nosniff');
+  });
+  fastify.addHook('onResponse', async (request, reply) => {
+    options.metrics.observeRequest(
+      request.method,
+      request.routeOptions.url ?? 'unknown',
+      reply.statusCode,
+      reply.elapsedTime,
+    );
+  });
+  const description = new DocumentBuilder()
+    .setTitle('Dragonfly Manager')
+    .setVersion(options.version)
+    .addBearerAuth({ type: 'http', scheme: 'bearer', bearerFormat: 'JWT' })
+    .addCookieAuth('jwt')
+    .addSecurityRequirements('bearer')
+    .build();
+  SwaggerModule.setup('swagger', app, () => SwaggerModule.createDocument(app, description), {
+    jsonDocumentUrl: 'swagger/doc.json',
+    raw: ['json'],
+  });
+}

@@ -1,0 +1,59 @@
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+
+/** The manager's metrics; names that dashboards of the original read are kept. */
+export class ManagerMetrics {
+  readonly registry = new Registry();
+
+  private readonly searches = new Counter({
+    name: 'dragonfly_manager_search_scheduler_cluster_total',
+    help: 'Searches for the scheduler cluster of a peer.',
+    labelNames: ['version', 'commit'] as const,
+    registers: [this.registry],
+  });
+  private readonly searchFailures = new Counter({
+    name: 'dragonfly_manager_search_scheduler_cluster_failure_total',
+    help: 'Searches for the scheduler cluster of a peer that failed.',
+    labelNames: ['version', 'commit'] as const,
+    registers: [this.registry],
+  });
+  private readonly requests = new Histogram({
+    name: 'dragonfly_manager_rest_request_duration_seconds',
+    help: 'Time to answer REST requests, by route pattern.',
+    labelNames: ['method', 'route', 'code'] as const,
+    buckets: [0.005, 0.025, 0.1, 0.5, 2.5, 10],
+    registers: [this.registry],
+  });
+
+  constructor(version: string) {
+    collectDefaultMetrics({ register: this.registry });
+    new Gauge({
+      name: 'dragonfly_manager_version',
+      help: 'Version of this process; the value is always 1.',
+      labelNames: ['git_version', 'platform', 'node_version'] as const,
+      registers: [this.registry],
+    }).set({ git_version: version, platform: process.platform, node_version: process.version }, 1);
+  }
+
+  /** Counts a search for schedulers, and its failure. Versions are peers' own words: cut to what versions look like. */
+  async countSearch<T>(client: { version: string; commit: string }, search: () => Promise<T>): Promise<T> {
+    const labels = { version: bounded(client.version), commit: bounded(client.commit) };
+    this.searches.inc(labels);
+    try {
+      return await search();
+    } catch (error) {
+      this.searchFailures.inc(labels);
+      throw error;
+    }
+  }
+
+  /** @param route pattern of the route, never the path with its ids */
+  observeRequest(method: string, route: string, code: number, durationMs: number): void {
+    this.requests.observe({ method, route, code: String(code) }, durationMs / 1_000);
+  }
+}
+
+const MAX_LABEL_LENGTH = 40;
+
+function bounded(text: string): string {
+  return /^[\w.+-]*$/.test(text) ? text.slice(0, MAX_LABEL_LENGTH) : 'other';
+}
