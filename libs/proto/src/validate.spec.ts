@@ -1,3 +1,4 @@
+import { ScalarType } from '@bufbuild/protobuf';
 import { descriptors } from './descriptors.js';
 import { commonV2, dfdaemonV2, errordetailsV2, managerV2, schedulerV2 } from './index.js';
 import { validationRules } from './rules/index.js';
@@ -266,15 +267,14 @@ describe('the rule table', () => {
       in: ['text'],
       definedOnly: ['enum'],
     };
-    const SCALAR_STRING = 9;
-    const SCALAR_BYTES = 12;
     for (const [name, rules] of Object.entries(validationRules)) {
       const message = descriptors().getMessage(name);
       expect([name, message?.typeName]).toEqual([name, name]);
       for (const oneof of rules.requiredOneofs ?? []) expect(message?.oneofs.map((o) => o.name)).toContain(oneof);
       for (const [fieldName, fieldRules] of Object.entries(rules.fields ?? {})) {
         const field = message?.fields.find((candidate) => candidate.name === fieldName);
-        const scalar = field?.scalar === SCALAR_STRING ? 'text' : field?.scalar === SCALAR_BYTES ? 'bytes' : 'number';
+        const scalar =
+          field?.scalar === ScalarType.STRING ? 'text' : field?.scalar === ScalarType.BYTES ? 'bytes' : 'number';
         const kind = field?.fieldKind === 'scalar' ? scalar : String(field?.fieldKind);
         for (const rule of Object.keys(fieldRules).filter((key) => key !== 'ignoreEmpty')) {
           expect([name, fieldName, rule, fits[rule as keyof typeof fits]]).toEqual([

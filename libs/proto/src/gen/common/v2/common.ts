@@ -13,27 +13,52 @@ export const protobufPackage = "common.v2";
 
 export const protobufFileName = "common/v2/common.proto";
 
+/**
+ * Messages that the manager, scheduler and daemon protocols share. Lengths and offsets are in bytes. The rules a field
+ * must satisfy are in libs/proto/src/rules.
+ */
+
+/** How large a task is, for tasks that need fewer round trips. */
 export enum SizeScope {
+  /** NORMAL - More than one piece. */
   NORMAL = 0,
+  /** SMALL - One piece. */
   SMALL = 1,
+  /** TINY - At most 128 bytes. */
   TINY = 2,
+  /** EMPTY - No content. */
   EMPTY = 3,
+  /** UNKNOW - The length is not known yet. */
   UNKNOW = 4,
 }
 
+/** What a task caches. */
 export enum TaskType {
+  /** STANDARD - A download by URL that is collected when space is needed. */
   STANDARD = 0,
+  /** PERSISTENT - An object of an object storage, kept in a number of replicas until its time to live ends. */
   PERSISTENT = 1,
+  /** PERSISTENT_CACHE - A file uploaded by a user, kept in a number of replicas until its time to live ends. It has no source. */
   PERSISTENT_CACHE = 2,
+  /** CACHE - A download by URL that is kept in memory. */
   CACHE = 3,
 }
 
+/** Where the bytes of a piece came from. */
 export enum TrafficType {
+  /** BACK_TO_SOURCE - From the origin. */
   BACK_TO_SOURCE = 0,
+  /** REMOTE_PEER - From another daemon. */
   REMOTE_PEER = 1,
+  /** LOCAL_PEER - They were stored here already. */
   LOCAL_PEER = 2,
 }
 
+/**
+ * Urgency of a download, set by the caller or by the application in the manager. Level 0 is the default; the others
+ * decide what happens when nobody has the task: 1 refuses the download, 2 answers that there is no parent, 3 sends
+ * the peer to the source, 0 and 4 to 6 trigger a seed peer.
+ */
 export enum Priority {
   LEVEL0 = 0,
   LEVEL1 = 1,
@@ -44,26 +69,43 @@ export enum Priority {
   LEVEL6 = 6,
 }
 
+/** Whether a daemon may leave the scheduler out. */
 export enum SchedulingPolicy {
+  /** AUTO - The daemon decides; real ones fetch 4 MiB and less straight from the source. */
   AUTO = 0,
+  /** ALWAYS - Every download is announced. */
   ALWAYS = 1,
 }
 
+/** One download of a standard task by one host. */
 export interface Peer {
   id: string;
+  /** Part of the task that was asked for; absent for the whole. */
   range?: Range | undefined;
   priority: Priority;
+  /** Pieces that the peer has. */
   pieces: Piece[];
-  cost?: Duration | undefined;
+  /** Time the download has taken. */
+  cost?:
+    | Duration
+    | undefined;
+  /** Name of the state in the scheduler, e.g. Running, Succeeded. */
   state: string;
   task?: Task | undefined;
-  host?: Host | undefined;
+  host?:
+    | Host
+    | undefined;
+  /** The peer is to fetch from the source. */
   needBackToSource: boolean;
   createdAt?: Date | undefined;
-  updatedAt?: Date | undefined;
+  updatedAt?:
+    | Date
+    | undefined;
+  /** Pieces the peer fetches at a time; 0 when it did not say. */
   concurrentPieceCount: number;
 }
 
+/** One download of a cache task by one host; the fields are those of Peer. */
 export interface CachePeer {
   id: string;
   range?: Range | undefined;
@@ -75,49 +117,75 @@ export interface CachePeer {
   host?: Host | undefined;
   needBackToSource: boolean;
   createdAt?: Date | undefined;
-  updatedAt?: Date | undefined;
+  updatedAt?:
+    | Date
+    | undefined;
+  /** Pieces the peer fetches at a time; 0 when it did not say. */
   concurrentPieceCount: number;
 }
 
+/** One download or upload of a persistent task by one host. */
 export interface PersistentPeer {
   id: string;
+  /** This copy counts as a replica that must be kept. */
   persistent: boolean;
+  /** Time the download has taken. */
   cost?: Duration | undefined;
   state: string;
   task?: PersistentTask | undefined;
   host?: Host | undefined;
   createdAt?: Date | undefined;
-  updatedAt?: Date | undefined;
+  updatedAt?:
+    | Date
+    | undefined;
+  /** Pieces the peer fetches at a time; 0 when it did not say. */
   concurrentPieceCount: number;
 }
 
+/** One download or upload of a persistent cache task by one host. */
 export interface PersistentCachePeer {
   id: string;
+  /** This copy counts as a replica that must be kept. */
   persistent: boolean;
+  /** Time the download has taken. */
   cost?: Duration | undefined;
   state: string;
   task?: PersistentCacheTask | undefined;
   host?: Host | undefined;
   createdAt?: Date | undefined;
-  updatedAt?: Date | undefined;
+  updatedAt?:
+    | Date
+    | undefined;
+  /** Pieces the peer fetches at a time; 0 when it did not say. */
   concurrentPieceCount: number;
 }
 
+/** A standard task as the scheduler knows it. */
 export interface Task {
+  /** SHA-256 in hex of what makes two downloads the same content; see the task id rules in docs/PROTOCOL.md. */
   id: string;
   type: TaskType;
   url: string;
+  /** Expected digest of the whole content, `<algorithm>:<hex>`. */
   digest?: string | undefined;
   tag?: string | undefined;
-  application?: string | undefined;
+  application?:
+    | string
+    | undefined;
+  /** Query parameters of the URL that do not change the content and are left out of the task id. */
   filteredQueryParams: string[];
+  /** Headers for requests to the origin. */
   requestHeader: { [key: string]: string };
+  /** 2^64-1 while it is unknown. */
   contentLength: bigint;
+  /** 0 while it is unknown. */
   pieceCount: number;
   sizeScope: SizeScope;
   pieces: Piece[];
   state: string;
+  /** Peers that the scheduler knows for the task. */
   peerCount: number;
+  /** At least one of them can serve the task. */
   hasAvailablePeer: boolean;
   createdAt?: Date | undefined;
   updatedAt?: Date | undefined;
@@ -128,6 +196,7 @@ export interface Task_RequestHeaderEntry {
   value: string;
 }
 
+/** A cache task as the scheduler knows it; the fields are those of Task. */
 export interface CacheTask {
   id: string;
   type: TaskType;
@@ -153,23 +222,32 @@ export interface CacheTask_RequestHeaderEntry {
   value: string;
 }
 
+/** A persistent task as the scheduler knows it. */
 export interface PersistentTask {
   id: string;
+  /** Replicas that are to be kept. */
   persistentReplicaCount: bigint;
+  /** Replicas that are kept now. */
   currentPersistentReplicaCount: bigint;
+  /** Copies there are now, kept ones and others. */
   currentReplicaCount: bigint;
   contentLength: bigint;
   pieceCount: number;
   state: string;
+  /** Time from the upload until the task may be removed. */
   ttl?: Duration | undefined;
   createdAt?: Date | undefined;
   updatedAt?: Date | undefined;
 }
 
+/** A persistent cache task as the scheduler knows it. */
 export interface PersistentCacheTask {
   id: string;
+  /** Replicas that are to be kept. */
   persistentReplicaCount: bigint;
+  /** Replicas that are kept now. */
   currentPersistentReplicaCount: bigint;
+  /** Copies there are now, kept ones and others. */
   currentReplicaCount: bigint;
   tag?: string | undefined;
   application?: string | undefined;
@@ -177,17 +255,23 @@ export interface PersistentCacheTask {
   contentLength: bigint;
   pieceCount: number;
   state: string;
+  /** Time from the upload until the task may be removed. */
   ttl?: Duration | undefined;
   createdAt?: Date | undefined;
   updatedAt?: Date | undefined;
 }
 
+/** A machine that runs a daemon, with its load at the time of the announcement. */
 export interface Host {
+  /** `<ip>-<hostname>`, with `-seed` at the end for a seed peer. Equal ids are one host. */
   id: string;
+  /** 0 normal, 1 super seed, 2 strong seed, 3 weak seed. */
   type: number;
   hostname: string;
   ip: string;
+  /** gRPC port (DfdaemonUpload). */
   port: number;
+  /** The same port; schedulers call it to delete tasks. */
   downloadPort: number;
   os: string;
   platform: string;
@@ -200,26 +284,36 @@ export interface Host {
   disk?: Disk | undefined;
   build?: Build | undefined;
   schedulerClusterId: bigint;
+  /** The host serves nothing to others. */
   disableShared: boolean;
+  /** Port of the HTTP proxy, 0 when there is none. */
   proxyPort: number;
+  /** Name of the instance, free text. */
   name: string;
 }
 
+/** Processors of a host. */
 export interface CPU {
   logicalCount: number;
   physicalCount: number;
+  /** Use of all processors together, 0 to 100. */
   percent: number;
+  /** Use by the daemon; 100 is one processor. */
   processPercent: number;
   times?: CPUTimes | undefined;
   cgroup?: CgroupCPU | undefined;
 }
 
+/** Processor limit of the daemon's control group. */
 export interface CgroupCPU {
+  /** Microseconds. */
   period: bigint;
+  /** Microseconds per period; negative without limit. */
   quota: bigint;
   usedPercent: number;
 }
 
+/** Seconds the processors have spent in each mode since the start of the host. */
 export interface CPUTimes {
   user: number;
   system: number;
@@ -233,53 +327,78 @@ export interface CPUTimes {
   guestNice: number;
 }
 
+/** Main memory of a host. */
 export interface Memory {
   total: bigint;
   available: bigint;
   used: bigint;
+  /** 0 to 100. */
   usedPercent: number;
+  /** Share of the daemon, 0 to 100. */
   processUsedPercent: number;
   free: bigint;
   cgroup?: CgroupMemory | undefined;
 }
 
+/** Memory limit of the daemon's control group. */
 export interface CgroupMemory {
+  /** Negative without limit. */
   limit: bigint;
   usage: bigint;
   usedPercent: number;
 }
 
+/** Network of a host. Rates are in bits per second. */
 export interface Network {
   tcpConnectionCount: number;
+  /** Connections that serve pieces. */
   uploadTcpConnectionCount: number;
-  location?: string | undefined;
-  idc?: string | undefined;
+  /** Place of the host, parts from the widest to the narrowest joined by `|`. */
+  location?:
+    | string
+    | undefined;
+  /** Data centre of the host. */
+  idc?:
+    | string
+    | undefined;
+  /** What the daemon may receive; 0 when unknown. */
   maxRxBandwidth: bigint;
-  rxBandwidth?: bigint | undefined;
+  /** What the host receives now. */
+  rxBandwidth?:
+    | bigint
+    | undefined;
+  /** What the daemon may send; 0 when unknown. */
   maxTxBandwidth: bigint;
+  /** What the host sends now. */
   txBandwidth?: bigint | undefined;
 }
 
+/** The file system that holds the pieces. Rates are those of the daemon, in bytes per second. */
 export interface Disk {
   total: bigint;
   free: bigint;
   used: bigint;
+  /** 0 to 100. */
   usedPercent: number;
   inodesTotal: bigint;
   inodesUsed: bigint;
   inodesFree: bigint;
+  /** 0 to 100. */
   inodesUsedPercent: number;
   readBandwidth: bigint;
   writeBandwidth: bigint;
   cgroup?: CgroupDisk | undefined;
 }
 
+/** Disk rates of the daemon's control group, in bytes per second. */
 export interface CgroupDisk {
   readBandwidth: bigint;
   writeBandwidth: bigint;
 }
 
+/** Which program the daemon is. */
 export interface Build {
+  /** Begins with `dfts-` for the daemon of this project. */
   gitVersion: string;
   gitCommit?: string | undefined;
   goVersion?: string | undefined;
@@ -287,38 +406,84 @@ export interface Build {
   platform?: string | undefined;
 }
 
+/** What to download and how. */
 export interface Download {
   url: string;
-  digest?: string | undefined;
+  /** Expected digest of the whole content, `<algorithm>:<hex>`. */
+  digest?:
+    | string
+    | undefined;
+  /** Part to download; absent for the whole. */
   range?: Range | undefined;
   type: TaskType;
-  tag?: string | undefined;
+  /** Part of the task id: the same URL under another tag is another task. */
+  tag?:
+    | string
+    | undefined;
+  /** Part of the task id, and name by which the manager looks up priorities. */
   application?: string | undefined;
   priority: Priority;
+  /** Query parameters that do not change the content. */
   filteredQueryParams: string[];
+  /** Headers for requests to the origin. */
   requestHeader: { [key: string]: string };
-  pieceLength?: bigint | undefined;
-  outputPath?: string | undefined;
-  timeout?: Duration | undefined;
+  /** Chosen by the daemon from the content length when absent. */
+  pieceLength?:
+    | bigint
+    | undefined;
+  /** Absolute path of the file to write on the daemon's host. */
+  outputPath?:
+    | string
+    | undefined;
+  /** For the download as a whole. */
+  timeout?:
+    | Duration
+    | undefined;
+  /** Fail rather than ask the origin. */
   disableBackToSource: boolean;
+  /** Ask the origin without looking for parents; schedulers set it when they trigger a seed peer. */
   needBackToSource: boolean;
+  /** DER certificates to trust for the origin. */
   certificateChain: Buffer[];
+  /** Fetch the whole content in the background when a range is asked for. */
   prefetch: boolean;
   objectStorage?: ObjectStorage | undefined;
-  hdfs?: HDFS | undefined;
+  hdfs?:
+    | HDFS
+    | undefined;
+  /** This is such a background download. */
   isPrefetch: boolean;
+  /** Send the bytes of each piece back in the answer. */
   needPieceContent: boolean;
+  /** Hard-link the output or fail: never copy. */
   forceHardLink: boolean;
-  contentForCalculatingTaskId?: string | undefined;
-  remoteIp?: string | undefined;
-  concurrentPieceCount?: number | undefined;
+  /** Text that the task id is made of, instead of URL and parameters. */
+  contentForCalculatingTaskId?:
+    | string
+    | undefined;
+  /** Address of the host that asked. */
+  remoteIp?:
+    | string
+    | undefined;
+  /** Pieces to fetch at a time. */
+  concurrentPieceCount?:
+    | number
+    | undefined;
+  /** Replace an existing output file. */
   overwrite: boolean;
+  /** What the daemon found out, told to the scheduler on registration; so the next two. */
   actualPieceLength?: bigint | undefined;
   actualContentLength?: bigint | undefined;
-  actualPieceCount?: bigint | undefined;
+  actualPieceCount?:
+    | bigint
+    | undefined;
+  /** Make the task id of a registry blob from its digest, whatever the registry. */
   enableTaskIdBasedBlobDigest: boolean;
   huggingFace?: HuggingFace | undefined;
-  modelScope?: ModelScope | undefined;
+  modelScope?:
+    | ModelScope
+    | undefined;
+  /** The content is stored here already; the scheduler is only to know of it. */
   metadataOnly: boolean;
   openCsg?: OpenCSG | undefined;
   schedulingPolicy: SchedulingPolicy;
@@ -329,53 +494,82 @@ export interface Download_RequestHeaderEntry {
   value: string;
 }
 
+/** How to reach an object storage, for s3, oss, gs and the like. */
 export interface ObjectStorage {
   region?: string | undefined;
   endpoint?: string | undefined;
   accessKeyId?: string | undefined;
   accessKeySecret?: string | undefined;
-  sessionToken?: string | undefined;
+  sessionToken?:
+    | string
+    | undefined;
+  /** File on the daemon's host. */
   credentialPath?: string | undefined;
   predefinedAcl?: string | undefined;
   securityToken?: string | undefined;
   insecureSkipVerify?: boolean | undefined;
 }
 
+/** How to reach HDFS. */
 export interface HDFS {
   delegationToken?: string | undefined;
 }
 
+/** How to reach a Hugging Face hub. */
 export interface HuggingFace {
-  token?: string | undefined;
+  token?:
+    | string
+    | undefined;
+  /** Branch, tag or commit. */
   revision: string;
+  /** Another hub than the public one. */
   baseUrl?: string | undefined;
 }
 
+/** How to reach a ModelScope hub. */
 export interface ModelScope {
-  token?: string | undefined;
+  token?:
+    | string
+    | undefined;
+  /** Branch, tag or commit. */
   revision: string;
+  /** Another hub than the public one. */
   baseUrl?: string | undefined;
 }
 
+/** How to reach an OpenCSG hub. */
 export interface OpenCSG {
-  token?: string | undefined;
+  token?:
+    | string
+    | undefined;
+  /** Branch, tag or commit. */
   revision: string;
+  /** Another hub than the public one. */
   baseUrl?: string | undefined;
 }
 
+/** Consecutive bytes of a content. */
 export interface Range {
   start: bigint;
   length: bigint;
 }
 
+/** One piece of a task. */
 export interface Piece {
+  /** Counted from 0. */
   number: number;
+  /** Peer that served the piece; absent for the source. */
   parentId?: string | undefined;
   offset: bigint;
   length: bigint;
+  /** `crc32:<decimal>`; other algorithms in hex. */
   digest: string;
+  /** The bytes, when the caller asked for them. */
   content?: Buffer | undefined;
-  trafficType?: TrafficType | undefined;
+  trafficType?:
+    | TrafficType
+    | undefined;
+  /** Time that fetching the piece took. */
   cost?: Duration | undefined;
   createdAt?: Date | undefined;
 }

@@ -46,15 +46,29 @@ export const protobufPackage = "dfdaemon.v2";
 
 export const protobufFileName = "dfdaemon/v2/dfdaemon.proto";
 
+/**
+ * A daemon, as other daemons and the scheduler see it (DfdaemonUpload, on TCP) and as local programs see it
+ * (DfdaemonDownload, on a unix socket). Lengths and offsets are in bytes. Piece bytes do not travel here but over the piece
+ * transport, except where a caller asks for them. The rules a field must satisfy are in libs/proto/src/rules.
+ */
+
+/** What to download and how. */
 export interface DownloadTaskRequest {
   download?: Download | undefined;
 }
 
+/** First message of a download: what is known of the content before its pieces. */
 export interface DownloadTaskStartedResponse {
   contentLength: bigint;
-  range?: Range | undefined;
+  /** The part that will come. */
+  range?:
+    | Range
+    | undefined;
+  /** Headers of the origin. */
   responseHeader: { [key: string]: string };
+  /** Pieces that are stored here already. */
   pieces: Piece[];
+  /** All pieces are stored here already. */
   isFinished: boolean;
 }
 
@@ -63,10 +77,12 @@ export interface DownloadTaskStartedResponse_ResponseHeaderEntry {
   value: string;
 }
 
+/** One more piece is there. */
 export interface DownloadPieceFinishedResponse {
   piece?: Piece | undefined;
 }
 
+/** One message of a download. */
 export interface DownloadTaskResponse {
   hostId: string;
   taskId: string;
@@ -77,42 +93,57 @@ export interface DownloadTaskResponse {
   } | undefined;
 }
 
+/** The pieces a child is interested in. */
 export interface SyncPiecesRequest {
+  /** Host of the child. */
   hostId: string;
   taskId: string;
   interestedPieceNumbers: number[];
 }
 
+/** A piece that can be fetched here. */
 export interface SyncPiecesResponse {
   number: number;
   offset: bigint;
   length: bigint;
+  /** Where the piece transport listens; a child does not take the gRPC address for it. */
   ip: string;
   tcpPort?: number | undefined;
   quicPort?: number | undefined;
 }
 
+/** The task asked about. */
 export interface StatTaskRequest {
   taskId: string;
   remoteIp?: string | undefined;
 }
 
+/** The task asked about. */
 export interface StatLocalTaskRequest {
   taskId: string;
   remoteIp?: string | undefined;
 }
 
+/** What a daemon has of a task. */
 export interface StatLocalTaskResponse {
   taskId: string;
   pieceLength?: bigint | undefined;
   contentLength?: bigint | undefined;
   responseHeader: { [key: string]: string };
+  /** Pieces being served now. */
   uploadingCount: bigint;
+  /** Pieces served so far. */
   uploadedCount: bigint;
   createdAt?: Date | undefined;
   updatedAt?: Date | undefined;
-  prefetchedAt?: Date | undefined;
-  failedAt?: Date | undefined;
+  prefetchedAt?:
+    | Date
+    | undefined;
+  /** Time of the last failure; absent after a later success. */
+  failedAt?:
+    | Date
+    | undefined;
+  /** Absent while pieces are missing. */
   finishedAt?: Date | undefined;
 }
 
@@ -121,22 +152,32 @@ export interface StatLocalTaskResponse_ResponseHeaderEntry {
   value: string;
 }
 
+/** Who asks. */
 export interface ListLocalTasksRequest {
   remoteIp?: string | undefined;
 }
 
+/** The tasks. */
 export interface ListLocalTasksResponse {
   tasks: StatLocalTaskResponse[];
 }
 
+/** A directory of an origin. */
 export interface ListTaskEntriesRequest {
   taskId: string;
   url: string;
   requestHeader: { [key: string]: string };
-  timeout?: Duration | undefined;
+  /** For the origin. */
+  timeout?:
+    | Duration
+    | undefined;
+  /** DER certificates to trust for the origin. */
   certificateChain: Buffer[];
   objectStorage?: ObjectStorage | undefined;
-  hdfs?: HDFS | undefined;
+  hdfs?:
+    | HDFS
+    | undefined;
+  /** Address of the host that asked. */
   remoteIp?: string | undefined;
   huggingFace?: HuggingFace | undefined;
   modelScope?: ModelScope | undefined;
@@ -148,9 +189,11 @@ export interface ListTaskEntriesRequest_RequestHeaderEntry {
   value: string;
 }
 
+/** What the directory holds. */
 export interface ListTaskEntriesResponse {
   contentLength: bigint;
   responseHeader: { [key: string]: string };
+  /** HTTP status of the origin. */
   statusCode?: number | undefined;
   entries: Entry[];
 }
@@ -160,24 +203,29 @@ export interface ListTaskEntriesResponse_ResponseHeaderEntry {
   value: string;
 }
 
+/** A file or directory of an origin. */
 export interface Entry {
   url: string;
   contentLength: bigint;
   isDir: boolean;
 }
 
+/** The task to remove. */
 export interface DeleteTaskRequest {
   taskId: string;
   remoteIp?: string | undefined;
 }
 
+/** The task to remove. */
 export interface DeleteLocalTaskRequest {
   taskId: string;
   remoteIp?: string | undefined;
 }
 
+/** What to download and how; the fields are those of common.v2.Download. */
 export interface DownloadCacheTaskRequest {
   url: string;
+  /** Expected digest of the whole content, `<algorithm>:<hex>`. */
   digest?: string | undefined;
   range?: Range | undefined;
   type: TaskType;
@@ -186,7 +234,10 @@ export interface DownloadCacheTaskRequest {
   priority: Priority;
   filteredQueryParams: string[];
   requestHeader: { [key: string]: string };
-  pieceLength?: bigint | undefined;
+  pieceLength?:
+    | bigint
+    | undefined;
+  /** Absolute path of the file to write on the daemon's host. */
   outputPath?: string | undefined;
   timeout?: Duration | undefined;
   disableBackToSource: boolean;
@@ -196,9 +247,13 @@ export interface DownloadCacheTaskRequest {
   objectStorage?: ObjectStorage | undefined;
   hdfs?: HDFS | undefined;
   isPrefetch: boolean;
+  /** Send the bytes of each piece back in the answer. */
   needPieceContent: boolean;
   contentForCalculatingTaskId?: string | undefined;
-  remoteIp?: string | undefined;
+  remoteIp?:
+    | string
+    | undefined;
+  /** Replace an existing output file. */
   overwrite: boolean;
 }
 
@@ -207,11 +262,18 @@ export interface DownloadCacheTaskRequest_RequestHeaderEntry {
   value: string;
 }
 
+/** First message of a download: what is known of the content before its pieces. */
 export interface DownloadCacheTaskStartedResponse {
   contentLength: bigint;
-  range?: Range | undefined;
+  /** The part that will come. */
+  range?:
+    | Range
+    | undefined;
+  /** Headers of the origin. */
   responseHeader: { [key: string]: string };
+  /** Pieces that are stored here already. */
   pieces: Piece[];
+  /** All pieces are stored here already. */
   isFinished: boolean;
 }
 
@@ -220,6 +282,7 @@ export interface DownloadCacheTaskStartedResponse_ResponseHeaderEntry {
   value: string;
 }
 
+/** One message of a download. */
 export interface DownloadCacheTaskResponse {
   hostId: string;
   taskId: string;
@@ -230,56 +293,81 @@ export interface DownloadCacheTaskResponse {
   } | undefined;
 }
 
+/** The pieces a child is interested in. */
 export interface SyncCachePiecesRequest {
+  /** Host of the child. */
   hostId: string;
   taskId: string;
   interestedCachePieceNumbers: number[];
 }
 
+/** A piece that can be fetched here. */
 export interface SyncCachePiecesResponse {
   number: number;
   offset: bigint;
   length: bigint;
 }
 
+/** The piece asked for. */
 export interface DownloadCachePieceRequest {
   hostId: string;
   taskId: string;
   pieceNumber: number;
 }
 
+/** The piece, bytes included. */
 export interface DownloadCachePieceResponse {
-  piece?: Piece | undefined;
+  piece?:
+    | Piece
+    | undefined;
+  /** Digest of the whole task, `<algorithm>:<hex>`. */
   digest?: string | undefined;
 }
 
+/** The task asked about. */
 export interface StatCacheTaskRequest {
   taskId: string;
   remoteIp?: string | undefined;
 }
 
+/** The task to remove. */
 export interface DeleteCacheTaskRequest {
   taskId: string;
   remoteIp?: string | undefined;
 }
 
+/** Which object to download and where to. */
 export interface DownloadPersistentTaskRequest {
   url: string;
-  objectStorage?: ObjectStorage | undefined;
+  objectStorage?:
+    | ObjectStorage
+    | undefined;
+  /** This copy is to count as a replica. */
   persistent: boolean;
+  /** Absolute path of the file to write on the daemon's host. */
   outputPath?: string | undefined;
-  timeout?: Duration | undefined;
+  timeout?:
+    | Duration
+    | undefined;
+  /** Send the bytes of each piece back in the answer. */
   needPieceContent: boolean;
+  /** Hard-link the output or fail: never copy. */
   forceHardLink: boolean;
+  /** Expected digest of the whole content, `<algorithm>:<hex>`. */
   digest?: string | undefined;
-  remoteIp?: string | undefined;
+  remoteIp?:
+    | string
+    | undefined;
+  /** Replace an existing output file. */
   overwrite: boolean;
 }
 
+/** First message of a download: what is known of the content before its pieces. */
 export interface DownloadPersistentTaskStartedResponse {
   contentLength: bigint;
 }
 
+/** One message of a download. */
 export interface DownloadPersistentTaskResponse {
   hostId: string;
   taskId: string;
@@ -290,92 +378,135 @@ export interface DownloadPersistentTaskResponse {
   } | undefined;
 }
 
+/** A local file, the object it becomes, and how long it is to stay in the cluster. */
 export interface UploadPersistentTaskRequest {
   url: string;
-  objectStorage?: ObjectStorage | undefined;
+  objectStorage?:
+    | ObjectStorage
+    | undefined;
+  /** Absolute path on the daemon's host. */
   path: string;
+  /** Replicas to keep. */
   persistentReplicaCount: bigint;
+  /** 1 minute to 7 days. */
   ttl?: Duration | undefined;
   timeout?: Duration | undefined;
   remoteIp?: string | undefined;
 }
 
+/** The task, and what is to hold for it. */
 export interface UpdatePersistentTaskRequest {
   taskId: string;
+  /** This copy is to count as a replica. */
   persistent: boolean;
   remoteIp?: string | undefined;
 }
 
+/** The task asked about. */
 export interface StatPersistentTaskRequest {
   taskId: string;
   remoteIp?: string | undefined;
 }
 
+/** The task asked about. */
 export interface StatLocalPersistentTaskRequest {
   taskId: string;
   remoteIp?: string | undefined;
 }
 
+/** What a daemon has of a task. */
 export interface StatLocalPersistentTaskResponse {
   taskId: string;
   persistent: boolean;
   ttl?: Duration | undefined;
   pieceLength?: bigint | undefined;
-  contentLength?: bigint | undefined;
+  contentLength?:
+    | bigint
+    | undefined;
+  /** Pieces being served now. */
   uploadingCount: bigint;
+  /** Pieces served so far. */
   uploadedCount: bigint;
   createdAt?: Date | undefined;
-  updatedAt?: Date | undefined;
-  failedAt?: Date | undefined;
+  updatedAt?:
+    | Date
+    | undefined;
+  /** Time of the last failure; absent after a later success. */
+  failedAt?:
+    | Date
+    | undefined;
+  /** Absent while pieces are missing. */
   finishedAt?: Date | undefined;
 }
 
+/** Who asks. */
 export interface ListLocalPersistentTasksRequest {
   remoteIp?: string | undefined;
 }
 
+/** The tasks. */
 export interface ListLocalPersistentTasksResponse {
   tasks: StatLocalPersistentTaskResponse[];
 }
 
+/** The task to remove. */
 export interface DeletePersistentTaskRequest {
   taskId: string;
   remoteIp?: string | undefined;
 }
 
+/** The pieces a child is interested in. */
 export interface SyncPersistentPiecesRequest {
+  /** Host of the child. */
   hostId: string;
   taskId: string;
   interestedPieceNumbers: number[];
 }
 
+/** A piece that can be fetched here. */
 export interface SyncPersistentPiecesResponse {
   number: number;
   offset: bigint;
   length: bigint;
+  /** Where the piece transport listens; a child does not take the gRPC address for it. */
   ip: string;
   tcpPort?: number | undefined;
   quicPort?: number | undefined;
 }
 
+/** Which uploaded file to download and where to. */
 export interface DownloadPersistentCacheTaskRequest {
   taskId: string;
+  /** This copy is to count as a replica. */
   persistent: boolean;
   tag?: string | undefined;
-  application?: string | undefined;
+  application?:
+    | string
+    | undefined;
+  /** Absolute path of the file to write on the daemon's host. */
   outputPath?: string | undefined;
-  timeout?: Duration | undefined;
+  timeout?:
+    | Duration
+    | undefined;
+  /** Send the bytes of each piece back in the answer. */
   needPieceContent: boolean;
+  /** Hard-link the output or fail: never copy. */
   forceHardLink: boolean;
+  /** Expected digest of the whole content, `<algorithm>:<hex>`. */
   digest?: string | undefined;
-  remoteIp?: string | undefined;
+  remoteIp?:
+    | string
+    | undefined;
+  /** Replace an existing output file. */
   overwrite: boolean;
 }
 
+/** First message of a download: what is known of the content before its pieces. */
 export interface DownloadPersistentCacheTaskStartedResponse {
   contentLength: bigint;
 }
 
+/** One message of a download. */
 export interface DownloadPersistentCacheTaskResponse {
   hostId: string;
   taskId: string;
@@ -386,91 +517,128 @@ export interface DownloadPersistentCacheTaskResponse {
     | undefined;
 }
 
+/** A local file and how long it is to stay in the cluster. */
 export interface UploadPersistentCacheTaskRequest {
-  contentForCalculatingTaskId?: string | undefined;
+  contentForCalculatingTaskId?:
+    | string
+    | undefined;
+  /** Absolute path on the daemon's host. */
   path: string;
+  /** Replicas to keep. */
   persistentReplicaCount: bigint;
   tag?: string | undefined;
   application?: string | undefined;
-  pieceLength?: bigint | undefined;
+  pieceLength?:
+    | bigint
+    | undefined;
+  /** 1 minute to 7 days. */
   ttl?: Duration | undefined;
   timeout?: Duration | undefined;
   remoteIp?: string | undefined;
 }
 
+/** The task, and what is to hold for it. */
 export interface UpdatePersistentCacheTaskRequest {
   taskId: string;
+  /** This copy is to count as a replica. */
   persistent: boolean;
   remoteIp?: string | undefined;
 }
 
+/** The task asked about. */
 export interface StatPersistentCacheTaskRequest {
   taskId: string;
   remoteIp?: string | undefined;
 }
 
+/** The task asked about. */
 export interface StatLocalPersistentCacheTaskRequest {
   taskId: string;
   remoteIp?: string | undefined;
 }
 
+/** What a daemon has of a task. */
 export interface StatLocalPersistentCacheTaskResponse {
   taskId: string;
   persistent: boolean;
   ttl?: Duration | undefined;
   pieceLength?: bigint | undefined;
-  contentLength?: bigint | undefined;
+  contentLength?:
+    | bigint
+    | undefined;
+  /** Pieces being served now. */
   uploadingCount: bigint;
+  /** Pieces served so far. */
   uploadedCount: bigint;
   createdAt?: Date | undefined;
-  updatedAt?: Date | undefined;
-  failedAt?: Date | undefined;
+  updatedAt?:
+    | Date
+    | undefined;
+  /** Time of the last failure; absent after a later success. */
+  failedAt?:
+    | Date
+    | undefined;
+  /** Absent while pieces are missing. */
   finishedAt?: Date | undefined;
 }
 
+/** Who asks. */
 export interface ListLocalPersistentCacheTasksRequest {
   remoteIp?: string | undefined;
 }
 
+/** The tasks. */
 export interface ListLocalPersistentCacheTasksResponse {
   tasks: StatLocalPersistentCacheTaskResponse[];
 }
 
+/** The task to remove. */
 export interface DeletePersistentCacheTaskRequest {
   taskId: string;
   remoteIp?: string | undefined;
 }
 
+/** The pieces a child is interested in. */
 export interface SyncPersistentCachePiecesRequest {
+  /** Host of the child. */
   hostId: string;
   taskId: string;
   interestedPieceNumbers: number[];
 }
 
+/** A piece that can be fetched here. */
 export interface SyncPersistentCachePiecesResponse {
   number: number;
   offset: bigint;
   length: bigint;
+  /** Where the piece transport listens; a child does not take the gRPC address for it. */
   ip: string;
   tcpPort?: number | undefined;
   quicPort?: number | undefined;
 }
 
+/** Who asks. */
 export interface SyncHostRequest {
   hostId: string;
   peerId: string;
 }
 
+/** One end of an RDMA queue pair. */
 export interface IBVerbsQueuePairEndpoint {
+  /** Queue pair number. */
   num: number;
+  /** Local identifier of the port. */
   lid: number;
+  /** Global identifier, 16 bytes. */
   gid: Buffer;
 }
 
+/** The end of the child. */
 export interface ExchangeIBVerbsQueuePairEndpointRequest {
   endpoint?: IBVerbsQueuePairEndpoint | undefined;
 }
 
+/** The end of the parent. */
 export interface ExchangeIBVerbsQueuePairEndpointResponse {
   endpoint?: IBVerbsQueuePairEndpoint | undefined;
 }
@@ -6585,8 +6753,13 @@ export const ExchangeIBVerbsQueuePairEndpointResponse: MessageFns<ExchangeIBVerb
   },
 };
 
+/** What a daemon does for other daemons and for the scheduler. */
 export type DfdaemonUploadService = typeof DfdaemonUploadService;
 export const DfdaemonUploadService = {
+  /**
+   * Downloads a standard task; the scheduler triggers it, to seed, preheat or replicate. One message when the length
+   * is known, then one a piece, in any order. No message at all when everything is stored already.
+   */
   downloadTask: {
     path: "/dfdaemon.v2.DfdaemonUpload/DownloadTask" as const,
     requestStream: false as const,
@@ -6597,6 +6770,7 @@ export const DfdaemonUploadService = {
       serialize(DownloadTaskResponse, value),
     responseDeserialize: (value: Buffer): DownloadTaskResponse => DownloadTaskResponse.decode(value),
   },
+  /** A standard task as the scheduler knows it. */
   statTask: {
     path: "/dfdaemon.v2.DfdaemonUpload/StatTask" as const,
     requestStream: false as const,
@@ -6606,6 +6780,7 @@ export const DfdaemonUploadService = {
     responseSerialize: (value: Task): Buffer => serialize(Task, value),
     responseDeserialize: (value: Buffer): Task => Task.decode(value),
   },
+  /** What this daemon has of a standard task; NOT_FOUND when nothing. */
   statLocalTask: {
     path: "/dfdaemon.v2.DfdaemonUpload/StatLocalTask" as const,
     requestStream: false as const,
@@ -6616,6 +6791,7 @@ export const DfdaemonUploadService = {
       serialize(StatLocalTaskResponse, value),
     responseDeserialize: (value: Buffer): StatLocalTaskResponse => StatLocalTaskResponse.decode(value),
   },
+  /** The entries of a directory, as its origin lists them. */
   listTaskEntries: {
     path: "/dfdaemon.v2.DfdaemonUpload/ListTaskEntries" as const,
     requestStream: false as const,
@@ -6627,6 +6803,7 @@ export const DfdaemonUploadService = {
       serialize(ListTaskEntriesResponse, value),
     responseDeserialize: (value: Buffer): ListTaskEntriesResponse => ListTaskEntriesResponse.decode(value),
   },
+  /** Removes a standard task from this daemon and tells the scheduler. */
   deleteTask: {
     path: "/dfdaemon.v2.DfdaemonUpload/DeleteTask" as const,
     requestStream: false as const,
@@ -6636,6 +6813,10 @@ export const DfdaemonUploadService = {
     responseSerialize: (value: Empty): Buffer => serialize(Empty, value),
     responseDeserialize: (value: Buffer): Empty => Empty.decode(value),
   },
+  /**
+   * Tells of each interesting piece of a standard task as soon as it is stored here, and where to fetch it. Ends when
+   * no more will come.
+   */
   syncPieces: {
     path: "/dfdaemon.v2.DfdaemonUpload/SyncPieces" as const,
     requestStream: false as const,
@@ -6645,6 +6826,10 @@ export const DfdaemonUploadService = {
     responseSerialize: (value: SyncPiecesResponse): Buffer => serialize(SyncPiecesResponse, value),
     responseDeserialize: (value: Buffer): SyncPiecesResponse => SyncPiecesResponse.decode(value),
   },
+  /**
+   * Downloads a cache task; the scheduler triggers it, to seed, preheat or replicate. One message when the length is
+   * known, then one a piece, in any order.
+   */
   downloadCacheTask: {
     path: "/dfdaemon.v2.DfdaemonUpload/DownloadCacheTask" as const,
     requestStream: false as const,
@@ -6656,6 +6841,7 @@ export const DfdaemonUploadService = {
       serialize(DownloadCacheTaskResponse, value),
     responseDeserialize: (value: Buffer): DownloadCacheTaskResponse => DownloadCacheTaskResponse.decode(value),
   },
+  /** A cache task as the scheduler knows it. */
   statCacheTask: {
     path: "/dfdaemon.v2.DfdaemonUpload/StatCacheTask" as const,
     requestStream: false as const,
@@ -6665,6 +6851,7 @@ export const DfdaemonUploadService = {
     responseSerialize: (value: CacheTask): Buffer => serialize(CacheTask, value),
     responseDeserialize: (value: Buffer): CacheTask => CacheTask.decode(value),
   },
+  /** Removes a cache task from this daemon and tells the scheduler. */
   deleteCacheTask: {
     path: "/dfdaemon.v2.DfdaemonUpload/DeleteCacheTask" as const,
     requestStream: false as const,
@@ -6675,6 +6862,10 @@ export const DfdaemonUploadService = {
     responseSerialize: (value: Empty): Buffer => serialize(Empty, value),
     responseDeserialize: (value: Buffer): Empty => Empty.decode(value),
   },
+  /**
+   * Tells of each interesting piece of a cache task as soon as it is stored here, and where to fetch it. Ends when no
+   * more will come.
+   */
   syncCachePieces: {
     path: "/dfdaemon.v2.DfdaemonUpload/SyncCachePieces" as const,
     requestStream: false as const,
@@ -6686,6 +6877,7 @@ export const DfdaemonUploadService = {
       serialize(SyncCachePiecesResponse, value),
     responseDeserialize: (value: Buffer): SyncCachePiecesResponse => SyncCachePiecesResponse.decode(value),
   },
+  /** One piece of a cache task, bytes included. */
   downloadCachePiece: {
     path: "/dfdaemon.v2.DfdaemonUpload/DownloadCachePiece" as const,
     requestStream: false as const,
@@ -6697,6 +6889,10 @@ export const DfdaemonUploadService = {
       serialize(DownloadCachePieceResponse, value),
     responseDeserialize: (value: Buffer): DownloadCachePieceResponse => DownloadCachePieceResponse.decode(value),
   },
+  /**
+   * Downloads a persistent task; the scheduler triggers it, to seed, preheat or replicate. One message when the
+   * length is known, then one a piece, in any order.
+   */
   downloadPersistentTask: {
     path: "/dfdaemon.v2.DfdaemonUpload/DownloadPersistentTask" as const,
     requestStream: false as const,
@@ -6709,6 +6905,10 @@ export const DfdaemonUploadService = {
     responseDeserialize: (value: Buffer): DownloadPersistentTaskResponse =>
       DownloadPersistentTaskResponse.decode(value),
   },
+  /**
+   * Tells of each interesting piece of a persistent task as soon as it is stored here, and where to fetch it. Ends
+   * when no more will come.
+   */
   syncPersistentPieces: {
     path: "/dfdaemon.v2.DfdaemonUpload/SyncPersistentPieces" as const,
     requestStream: false as const,
@@ -6720,6 +6920,7 @@ export const DfdaemonUploadService = {
       serialize(SyncPersistentPiecesResponse, value),
     responseDeserialize: (value: Buffer): SyncPersistentPiecesResponse => SyncPersistentPiecesResponse.decode(value),
   },
+  /** Changes whether this daemon's copy of a persistent task counts as a replica. */
   updatePersistentTask: {
     path: "/dfdaemon.v2.DfdaemonUpload/UpdatePersistentTask" as const,
     requestStream: false as const,
@@ -6730,6 +6931,7 @@ export const DfdaemonUploadService = {
     responseSerialize: (value: Empty): Buffer => serialize(Empty, value),
     responseDeserialize: (value: Buffer): Empty => Empty.decode(value),
   },
+  /** A persistent task as the scheduler knows it. */
   statPersistentTask: {
     path: "/dfdaemon.v2.DfdaemonUpload/StatPersistentTask" as const,
     requestStream: false as const,
@@ -6740,6 +6942,7 @@ export const DfdaemonUploadService = {
     responseSerialize: (value: PersistentTask): Buffer => serialize(PersistentTask, value),
     responseDeserialize: (value: Buffer): PersistentTask => PersistentTask.decode(value),
   },
+  /** Removes a persistent task from this daemon. */
   deletePersistentTask: {
     path: "/dfdaemon.v2.DfdaemonUpload/DeletePersistentTask" as const,
     requestStream: false as const,
@@ -6750,6 +6953,10 @@ export const DfdaemonUploadService = {
     responseSerialize: (value: Empty): Buffer => serialize(Empty, value),
     responseDeserialize: (value: Buffer): Empty => Empty.decode(value),
   },
+  /**
+   * Downloads a persistent cache task; the scheduler triggers it, to seed, preheat or replicate. One message when the
+   * length is known, then one a piece, in any order.
+   */
   downloadPersistentCacheTask: {
     path: "/dfdaemon.v2.DfdaemonUpload/DownloadPersistentCacheTask" as const,
     requestStream: false as const,
@@ -6763,6 +6970,7 @@ export const DfdaemonUploadService = {
     responseDeserialize: (value: Buffer): DownloadPersistentCacheTaskResponse =>
       DownloadPersistentCacheTaskResponse.decode(value),
   },
+  /** Changes whether this daemon's copy of a persistent cache task counts as a replica. */
   updatePersistentCacheTask: {
     path: "/dfdaemon.v2.DfdaemonUpload/UpdatePersistentCacheTask" as const,
     requestStream: false as const,
@@ -6774,6 +6982,7 @@ export const DfdaemonUploadService = {
     responseSerialize: (value: Empty): Buffer => serialize(Empty, value),
     responseDeserialize: (value: Buffer): Empty => Empty.decode(value),
   },
+  /** A persistent cache task as the scheduler knows it. */
   statPersistentCacheTask: {
     path: "/dfdaemon.v2.DfdaemonUpload/StatPersistentCacheTask" as const,
     requestStream: false as const,
@@ -6784,6 +6993,7 @@ export const DfdaemonUploadService = {
     responseSerialize: (value: PersistentCacheTask): Buffer => serialize(PersistentCacheTask, value),
     responseDeserialize: (value: Buffer): PersistentCacheTask => PersistentCacheTask.decode(value),
   },
+  /** Removes a persistent cache task from this daemon. */
   deletePersistentCacheTask: {
     path: "/dfdaemon.v2.DfdaemonUpload/DeletePersistentCacheTask" as const,
     requestStream: false as const,
@@ -6795,6 +7005,10 @@ export const DfdaemonUploadService = {
     responseSerialize: (value: Empty): Buffer => serialize(Empty, value),
     responseDeserialize: (value: Buffer): Empty => Empty.decode(value),
   },
+  /**
+   * Tells of each interesting piece of a persistent cache task as soon as it is stored here, and where to fetch it.
+   * Ends when no more will come.
+   */
   syncPersistentCachePieces: {
     path: "/dfdaemon.v2.DfdaemonUpload/SyncPersistentCachePieces" as const,
     requestStream: false as const,
@@ -6808,6 +7022,7 @@ export const DfdaemonUploadService = {
     responseDeserialize: (value: Buffer): SyncPersistentCachePiecesResponse =>
       SyncPersistentCachePiecesResponse.decode(value),
   },
+  /** The load of the daemon's host, once a second, so that a child can weigh its parents. */
   syncHost: {
     path: "/dfdaemon.v2.DfdaemonUpload/SyncHost" as const,
     requestStream: false as const,
@@ -6817,6 +7032,7 @@ export const DfdaemonUploadService = {
     responseSerialize: (value: Host): Buffer => serialize(Host, value),
     responseDeserialize: (value: Buffer): Host => Host.decode(value),
   },
+  /** Sets up an RDMA connection. Daemons without RDMA answer UNIMPLEMENTED. */
   exchangeIbVerbsQueuePairEndpoint: {
     path: "/dfdaemon.v2.DfdaemonUpload/ExchangeIBVerbsQueuePairEndpoint" as const,
     requestStream: false as const,
@@ -6833,34 +7049,81 @@ export const DfdaemonUploadService = {
 } as const;
 
 export interface DfdaemonUploadServer extends UntypedServiceImplementation {
+  /**
+   * Downloads a standard task; the scheduler triggers it, to seed, preheat or replicate. One message when the length
+   * is known, then one a piece, in any order. No message at all when everything is stored already.
+   */
   downloadTask: handleServerStreamingCall<DownloadTaskRequest, DownloadTaskResponse>;
+  /** A standard task as the scheduler knows it. */
   statTask: handleUnaryCall<StatTaskRequest, Task>;
+  /** What this daemon has of a standard task; NOT_FOUND when nothing. */
   statLocalTask: handleUnaryCall<StatLocalTaskRequest, StatLocalTaskResponse>;
+  /** The entries of a directory, as its origin lists them. */
   listTaskEntries: handleUnaryCall<ListTaskEntriesRequest, ListTaskEntriesResponse>;
+  /** Removes a standard task from this daemon and tells the scheduler. */
   deleteTask: handleUnaryCall<DeleteTaskRequest, Empty>;
+  /**
+   * Tells of each interesting piece of a standard task as soon as it is stored here, and where to fetch it. Ends when
+   * no more will come.
+   */
   syncPieces: handleServerStreamingCall<SyncPiecesRequest, SyncPiecesResponse>;
+  /**
+   * Downloads a cache task; the scheduler triggers it, to seed, preheat or replicate. One message when the length is
+   * known, then one a piece, in any order.
+   */
   downloadCacheTask: handleServerStreamingCall<DownloadCacheTaskRequest, DownloadCacheTaskResponse>;
+  /** A cache task as the scheduler knows it. */
   statCacheTask: handleUnaryCall<StatCacheTaskRequest, CacheTask>;
+  /** Removes a cache task from this daemon and tells the scheduler. */
   deleteCacheTask: handleUnaryCall<DeleteCacheTaskRequest, Empty>;
+  /**
+   * Tells of each interesting piece of a cache task as soon as it is stored here, and where to fetch it. Ends when no
+   * more will come.
+   */
   syncCachePieces: handleServerStreamingCall<SyncCachePiecesRequest, SyncCachePiecesResponse>;
+  /** One piece of a cache task, bytes included. */
   downloadCachePiece: handleUnaryCall<DownloadCachePieceRequest, DownloadCachePieceResponse>;
+  /**
+   * Downloads a persistent task; the scheduler triggers it, to seed, preheat or replicate. One message when the
+   * length is known, then one a piece, in any order.
+   */
   downloadPersistentTask: handleServerStreamingCall<DownloadPersistentTaskRequest, DownloadPersistentTaskResponse>;
+  /**
+   * Tells of each interesting piece of a persistent task as soon as it is stored here, and where to fetch it. Ends
+   * when no more will come.
+   */
   syncPersistentPieces: handleServerStreamingCall<SyncPersistentPiecesRequest, SyncPersistentPiecesResponse>;
+  /** Changes whether this daemon's copy of a persistent task counts as a replica. */
   updatePersistentTask: handleUnaryCall<UpdatePersistentTaskRequest, Empty>;
+  /** A persistent task as the scheduler knows it. */
   statPersistentTask: handleUnaryCall<StatPersistentTaskRequest, PersistentTask>;
+  /** Removes a persistent task from this daemon. */
   deletePersistentTask: handleUnaryCall<DeletePersistentTaskRequest, Empty>;
+  /**
+   * Downloads a persistent cache task; the scheduler triggers it, to seed, preheat or replicate. One message when the
+   * length is known, then one a piece, in any order.
+   */
   downloadPersistentCacheTask: handleServerStreamingCall<
     DownloadPersistentCacheTaskRequest,
     DownloadPersistentCacheTaskResponse
   >;
+  /** Changes whether this daemon's copy of a persistent cache task counts as a replica. */
   updatePersistentCacheTask: handleUnaryCall<UpdatePersistentCacheTaskRequest, Empty>;
+  /** A persistent cache task as the scheduler knows it. */
   statPersistentCacheTask: handleUnaryCall<StatPersistentCacheTaskRequest, PersistentCacheTask>;
+  /** Removes a persistent cache task from this daemon. */
   deletePersistentCacheTask: handleUnaryCall<DeletePersistentCacheTaskRequest, Empty>;
+  /**
+   * Tells of each interesting piece of a persistent cache task as soon as it is stored here, and where to fetch it.
+   * Ends when no more will come.
+   */
   syncPersistentCachePieces: handleServerStreamingCall<
     SyncPersistentCachePiecesRequest,
     SyncPersistentCachePiecesResponse
   >;
+  /** The load of the daemon's host, once a second, so that a child can weigh its parents. */
   syncHost: handleServerStreamingCall<SyncHostRequest, Host>;
+  /** Sets up an RDMA connection. Daemons without RDMA answer UNIMPLEMENTED. */
   exchangeIbVerbsQueuePairEndpoint: handleUnaryCall<
     ExchangeIBVerbsQueuePairEndpointRequest,
     ExchangeIBVerbsQueuePairEndpointResponse
@@ -6868,6 +7131,10 @@ export interface DfdaemonUploadServer extends UntypedServiceImplementation {
 }
 
 export interface DfdaemonUploadClient extends Client {
+  /**
+   * Downloads a standard task; the scheduler triggers it, to seed, preheat or replicate. One message when the length
+   * is known, then one a piece, in any order. No message at all when everything is stored already.
+   */
   downloadTask(
     request: DownloadTaskRequest,
     options?: Partial<CallOptions>,
@@ -6877,6 +7144,7 @@ export interface DfdaemonUploadClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<DownloadTaskResponse>;
+  /** A standard task as the scheduler knows it. */
   statTask(request: StatTaskRequest, callback: (error: ServiceError | null, response: Task) => void): ClientUnaryCall;
   statTask(
     request: StatTaskRequest,
@@ -6889,6 +7157,7 @@ export interface DfdaemonUploadClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: Task) => void,
   ): ClientUnaryCall;
+  /** What this daemon has of a standard task; NOT_FOUND when nothing. */
   statLocalTask(
     request: StatLocalTaskRequest,
     callback: (error: ServiceError | null, response: StatLocalTaskResponse) => void,
@@ -6904,6 +7173,7 @@ export interface DfdaemonUploadClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: StatLocalTaskResponse) => void,
   ): ClientUnaryCall;
+  /** The entries of a directory, as its origin lists them. */
   listTaskEntries(
     request: ListTaskEntriesRequest,
     callback: (error: ServiceError | null, response: ListTaskEntriesResponse) => void,
@@ -6919,6 +7189,7 @@ export interface DfdaemonUploadClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListTaskEntriesResponse) => void,
   ): ClientUnaryCall;
+  /** Removes a standard task from this daemon and tells the scheduler. */
   deleteTask(
     request: DeleteTaskRequest,
     callback: (error: ServiceError | null, response: Empty) => void,
@@ -6934,12 +7205,20 @@ export interface DfdaemonUploadClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: Empty) => void,
   ): ClientUnaryCall;
+  /**
+   * Tells of each interesting piece of a standard task as soon as it is stored here, and where to fetch it. Ends when
+   * no more will come.
+   */
   syncPieces(request: SyncPiecesRequest, options?: Partial<CallOptions>): ClientReadableStream<SyncPiecesResponse>;
   syncPieces(
     request: SyncPiecesRequest,
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<SyncPiecesResponse>;
+  /**
+   * Downloads a cache task; the scheduler triggers it, to seed, preheat or replicate. One message when the length is
+   * known, then one a piece, in any order.
+   */
   downloadCacheTask(
     request: DownloadCacheTaskRequest,
     options?: Partial<CallOptions>,
@@ -6949,6 +7228,7 @@ export interface DfdaemonUploadClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<DownloadCacheTaskResponse>;
+  /** A cache task as the scheduler knows it. */
   statCacheTask(
     request: StatCacheTaskRequest,
     callback: (error: ServiceError | null, response: CacheTask) => void,
@@ -6964,6 +7244,7 @@ export interface DfdaemonUploadClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CacheTask) => void,
   ): ClientUnaryCall;
+  /** Removes a cache task from this daemon and tells the scheduler. */
   deleteCacheTask(
     request: DeleteCacheTaskRequest,
     callback: (error: ServiceError | null, response: Empty) => void,
@@ -6979,6 +7260,10 @@ export interface DfdaemonUploadClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: Empty) => void,
   ): ClientUnaryCall;
+  /**
+   * Tells of each interesting piece of a cache task as soon as it is stored here, and where to fetch it. Ends when no
+   * more will come.
+   */
   syncCachePieces(
     request: SyncCachePiecesRequest,
     options?: Partial<CallOptions>,
@@ -6988,6 +7273,7 @@ export interface DfdaemonUploadClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<SyncCachePiecesResponse>;
+  /** One piece of a cache task, bytes included. */
   downloadCachePiece(
     request: DownloadCachePieceRequest,
     callback: (error: ServiceError | null, response: DownloadCachePieceResponse) => void,
@@ -7003,6 +7289,10 @@ export interface DfdaemonUploadClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: DownloadCachePieceResponse) => void,
   ): ClientUnaryCall;
+  /**
+   * Downloads a persistent task; the scheduler triggers it, to seed, preheat or replicate. One message when the
+   * length is known, then one a piece, in any order.
+   */
   downloadPersistentTask(
     request: DownloadPersistentTaskRequest,
     options?: Partial<CallOptions>,
@@ -7012,6 +7302,10 @@ export interface DfdaemonUploadClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<DownloadPersistentTaskResponse>;
+  /**
+   * Tells of each interesting piece of a persistent task as soon as it is stored here, and where to fetch it. Ends
+   * when no more will come.
+   */
   syncPersistentPieces(
     request: SyncPersistentPiecesRequest,
     options?: Partial<CallOptions>,
@@ -7021,6 +7315,7 @@ export interface DfdaemonUploadClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<SyncPersistentPiecesResponse>;
+  /** Changes whether this daemon's copy of a persistent task counts as a replica. */
   updatePersistentTask(
     request: UpdatePersistentTaskRequest,
     callback: (error: ServiceError | null, response: Empty) => void,
@@ -7036,6 +7331,7 @@ export interface DfdaemonUploadClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: Empty) => void,
   ): ClientUnaryCall;
+  /** A persistent task as the scheduler knows it. */
   statPersistentTask(
     request: StatPersistentTaskRequest,
     callback: (error: ServiceError | null, response: PersistentTask) => void,
@@ -7051,6 +7347,7 @@ export interface DfdaemonUploadClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: PersistentTask) => void,
   ): ClientUnaryCall;
+  /** Removes a persistent task from this daemon. */
   deletePersistentTask(
     request: DeletePersistentTaskRequest,
     callback: (error: ServiceError | null, response: Empty) => void,
@@ -7066,6 +7363,10 @@ export interface DfdaemonUploadClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: Empty) => void,
   ): ClientUnaryCall;
+  /**
+   * Downloads a persistent cache task; the scheduler triggers it, to seed, preheat or replicate. One message when the
+   * length is known, then one a piece, in any order.
+   */
   downloadPersistentCacheTask(
     request: DownloadPersistentCacheTaskRequest,
     options?: Partial<CallOptions>,
@@ -7075,6 +7376,7 @@ export interface DfdaemonUploadClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<DownloadPersistentCacheTaskResponse>;
+  /** Changes whether this daemon's copy of a persistent cache task counts as a replica. */
   updatePersistentCacheTask(
     request: UpdatePersistentCacheTaskRequest,
     callback: (error: ServiceError | null, response: Empty) => void,
@@ -7090,6 +7392,7 @@ export interface DfdaemonUploadClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: Empty) => void,
   ): ClientUnaryCall;
+  /** A persistent cache task as the scheduler knows it. */
   statPersistentCacheTask(
     request: StatPersistentCacheTaskRequest,
     callback: (error: ServiceError | null, response: PersistentCacheTask) => void,
@@ -7105,6 +7408,7 @@ export interface DfdaemonUploadClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: PersistentCacheTask) => void,
   ): ClientUnaryCall;
+  /** Removes a persistent cache task from this daemon. */
   deletePersistentCacheTask(
     request: DeletePersistentCacheTaskRequest,
     callback: (error: ServiceError | null, response: Empty) => void,
@@ -7120,6 +7424,10 @@ export interface DfdaemonUploadClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: Empty) => void,
   ): ClientUnaryCall;
+  /**
+   * Tells of each interesting piece of a persistent cache task as soon as it is stored here, and where to fetch it.
+   * Ends when no more will come.
+   */
   syncPersistentCachePieces(
     request: SyncPersistentCachePiecesRequest,
     options?: Partial<CallOptions>,
@@ -7129,8 +7437,10 @@ export interface DfdaemonUploadClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<SyncPersistentCachePiecesResponse>;
+  /** The load of the daemon's host, once a second, so that a child can weigh its parents. */
   syncHost(request: SyncHostRequest, options?: Partial<CallOptions>): ClientReadableStream<Host>;
   syncHost(request: SyncHostRequest, metadata?: Metadata, options?: Partial<CallOptions>): ClientReadableStream<Host>;
+  /** Sets up an RDMA connection. Daemons without RDMA answer UNIMPLEMENTED. */
   exchangeIbVerbsQueuePairEndpoint(
     request: ExchangeIBVerbsQueuePairEndpointRequest,
     callback: (error: ServiceError | null, response: ExchangeIBVerbsQueuePairEndpointResponse) => void,
@@ -7157,8 +7467,13 @@ export const DfdaemonUploadClient = makeGenericClientConstructor(
   serviceName: string;
 };
 
+/** What a daemon does for programs on its host. */
 export type DfdaemonDownloadService = typeof DfdaemonDownloadService;
 export const DfdaemonDownloadService = {
+  /**
+   * Downloads a standard task; a local program asks for it. One message when the length is known, then one a piece,
+   * in any order.
+   */
   downloadTask: {
     path: "/dfdaemon.v2.DfdaemonDownload/DownloadTask" as const,
     requestStream: false as const,
@@ -7169,6 +7484,7 @@ export const DfdaemonDownloadService = {
       serialize(DownloadTaskResponse, value),
     responseDeserialize: (value: Buffer): DownloadTaskResponse => DownloadTaskResponse.decode(value),
   },
+  /** A standard task as the scheduler knows it. */
   statTask: {
     path: "/dfdaemon.v2.DfdaemonDownload/StatTask" as const,
     requestStream: false as const,
@@ -7178,6 +7494,7 @@ export const DfdaemonDownloadService = {
     responseSerialize: (value: Task): Buffer => serialize(Task, value),
     responseDeserialize: (value: Buffer): Task => Task.decode(value),
   },
+  /** What this daemon has of a standard task; NOT_FOUND when nothing. */
   statLocalTask: {
     path: "/dfdaemon.v2.DfdaemonDownload/StatLocalTask" as const,
     requestStream: false as const,
@@ -7188,6 +7505,7 @@ export const DfdaemonDownloadService = {
       serialize(StatLocalTaskResponse, value),
     responseDeserialize: (value: Buffer): StatLocalTaskResponse => StatLocalTaskResponse.decode(value),
   },
+  /** All standard tasks this daemon has something of. */
   listLocalTasks: {
     path: "/dfdaemon.v2.DfdaemonDownload/ListLocalTasks" as const,
     requestStream: false as const,
@@ -7199,6 +7517,7 @@ export const DfdaemonDownloadService = {
       serialize(ListLocalTasksResponse, value),
     responseDeserialize: (value: Buffer): ListLocalTasksResponse => ListLocalTasksResponse.decode(value),
   },
+  /** The entries of a directory, as its origin lists them. */
   listTaskEntries: {
     path: "/dfdaemon.v2.DfdaemonDownload/ListTaskEntries" as const,
     requestStream: false as const,
@@ -7210,6 +7529,7 @@ export const DfdaemonDownloadService = {
       serialize(ListTaskEntriesResponse, value),
     responseDeserialize: (value: Buffer): ListTaskEntriesResponse => ListTaskEntriesResponse.decode(value),
   },
+  /** Removes a standard task from this daemon and tells the scheduler. */
   deleteTask: {
     path: "/dfdaemon.v2.DfdaemonDownload/DeleteTask" as const,
     requestStream: false as const,
@@ -7219,6 +7539,7 @@ export const DfdaemonDownloadService = {
     responseSerialize: (value: Empty): Buffer => serialize(Empty, value),
     responseDeserialize: (value: Buffer): Empty => Empty.decode(value),
   },
+  /** Removes a standard task from this daemon only. */
   deleteLocalTask: {
     path: "/dfdaemon.v2.DfdaemonDownload/DeleteLocalTask" as const,
     requestStream: false as const,
@@ -7229,6 +7550,7 @@ export const DfdaemonDownloadService = {
     responseSerialize: (value: Empty): Buffer => serialize(Empty, value),
     responseDeserialize: (value: Buffer): Empty => Empty.decode(value),
   },
+  /** Makes the daemon leave its schedulers. */
   deleteHost: {
     path: "/dfdaemon.v2.DfdaemonDownload/DeleteHost" as const,
     requestStream: false as const,
@@ -7238,6 +7560,10 @@ export const DfdaemonDownloadService = {
     responseSerialize: (value: Empty): Buffer => serialize(Empty, value),
     responseDeserialize: (value: Buffer): Empty => Empty.decode(value),
   },
+  /**
+   * Downloads a cache task; a local program asks for it. One message when the length is known, then one a piece, in
+   * any order.
+   */
   downloadCacheTask: {
     path: "/dfdaemon.v2.DfdaemonDownload/DownloadCacheTask" as const,
     requestStream: false as const,
@@ -7249,6 +7575,7 @@ export const DfdaemonDownloadService = {
       serialize(DownloadCacheTaskResponse, value),
     responseDeserialize: (value: Buffer): DownloadCacheTaskResponse => DownloadCacheTaskResponse.decode(value),
   },
+  /** A cache task as the scheduler knows it. */
   statCacheTask: {
     path: "/dfdaemon.v2.DfdaemonDownload/StatCacheTask" as const,
     requestStream: false as const,
@@ -7258,6 +7585,7 @@ export const DfdaemonDownloadService = {
     responseSerialize: (value: CacheTask): Buffer => serialize(CacheTask, value),
     responseDeserialize: (value: Buffer): CacheTask => CacheTask.decode(value),
   },
+  /** Removes a cache task from this daemon and tells the scheduler. */
   deleteCacheTask: {
     path: "/dfdaemon.v2.DfdaemonDownload/DeleteCacheTask" as const,
     requestStream: false as const,
@@ -7268,6 +7596,10 @@ export const DfdaemonDownloadService = {
     responseSerialize: (value: Empty): Buffer => serialize(Empty, value),
     responseDeserialize: (value: Buffer): Empty => Empty.decode(value),
   },
+  /**
+   * Downloads a persistent task; a local program asks for it. One message when the length is known, then one a piece,
+   * in any order.
+   */
   downloadPersistentTask: {
     path: "/dfdaemon.v2.DfdaemonDownload/DownloadPersistentTask" as const,
     requestStream: false as const,
@@ -7280,6 +7612,7 @@ export const DfdaemonDownloadService = {
     responseDeserialize: (value: Buffer): DownloadPersistentTaskResponse =>
       DownloadPersistentTaskResponse.decode(value),
   },
+  /** Brings a local file into the cluster as a persistent task. Answered when this daemon holds all of it. */
   uploadPersistentTask: {
     path: "/dfdaemon.v2.DfdaemonDownload/UploadPersistentTask" as const,
     requestStream: false as const,
@@ -7290,6 +7623,7 @@ export const DfdaemonDownloadService = {
     responseSerialize: (value: PersistentTask): Buffer => serialize(PersistentTask, value),
     responseDeserialize: (value: Buffer): PersistentTask => PersistentTask.decode(value),
   },
+  /** A persistent task as the scheduler knows it. */
   statPersistentTask: {
     path: "/dfdaemon.v2.DfdaemonDownload/StatPersistentTask" as const,
     requestStream: false as const,
@@ -7300,6 +7634,7 @@ export const DfdaemonDownloadService = {
     responseSerialize: (value: PersistentTask): Buffer => serialize(PersistentTask, value),
     responseDeserialize: (value: Buffer): PersistentTask => PersistentTask.decode(value),
   },
+  /** What this daemon has of a persistent task; NOT_FOUND when nothing. */
   statLocalPersistentTask: {
     path: "/dfdaemon.v2.DfdaemonDownload/StatLocalPersistentTask" as const,
     requestStream: false as const,
@@ -7312,6 +7647,7 @@ export const DfdaemonDownloadService = {
     responseDeserialize: (value: Buffer): StatLocalPersistentTaskResponse =>
       StatLocalPersistentTaskResponse.decode(value),
   },
+  /** All persistent tasks this daemon has something of. */
   listLocalPersistentTasks: {
     path: "/dfdaemon.v2.DfdaemonDownload/ListLocalPersistentTasks" as const,
     requestStream: false as const,
@@ -7325,6 +7661,10 @@ export const DfdaemonDownloadService = {
     responseDeserialize: (value: Buffer): ListLocalPersistentTasksResponse =>
       ListLocalPersistentTasksResponse.decode(value),
   },
+  /**
+   * Downloads a persistent cache task; a local program asks for it. One message when the length is known, then one a
+   * piece, in any order.
+   */
   downloadPersistentCacheTask: {
     path: "/dfdaemon.v2.DfdaemonDownload/DownloadPersistentCacheTask" as const,
     requestStream: false as const,
@@ -7338,6 +7678,7 @@ export const DfdaemonDownloadService = {
     responseDeserialize: (value: Buffer): DownloadPersistentCacheTaskResponse =>
       DownloadPersistentCacheTaskResponse.decode(value),
   },
+  /** Brings a local file into the cluster as a persistent cache task. Answered when this daemon holds all of it. */
   uploadPersistentCacheTask: {
     path: "/dfdaemon.v2.DfdaemonDownload/UploadPersistentCacheTask" as const,
     requestStream: false as const,
@@ -7349,6 +7690,7 @@ export const DfdaemonDownloadService = {
     responseSerialize: (value: PersistentCacheTask): Buffer => serialize(PersistentCacheTask, value),
     responseDeserialize: (value: Buffer): PersistentCacheTask => PersistentCacheTask.decode(value),
   },
+  /** A persistent cache task as the scheduler knows it. */
   statPersistentCacheTask: {
     path: "/dfdaemon.v2.DfdaemonDownload/StatPersistentCacheTask" as const,
     requestStream: false as const,
@@ -7359,6 +7701,7 @@ export const DfdaemonDownloadService = {
     responseSerialize: (value: PersistentCacheTask): Buffer => serialize(PersistentCacheTask, value),
     responseDeserialize: (value: Buffer): PersistentCacheTask => PersistentCacheTask.decode(value),
   },
+  /** What this daemon has of a persistent cache task; NOT_FOUND when nothing. */
   statLocalPersistentCacheTask: {
     path: "/dfdaemon.v2.DfdaemonDownload/StatLocalPersistentCacheTask" as const,
     requestStream: false as const,
@@ -7372,6 +7715,7 @@ export const DfdaemonDownloadService = {
     responseDeserialize: (value: Buffer): StatLocalPersistentCacheTaskResponse =>
       StatLocalPersistentCacheTaskResponse.decode(value),
   },
+  /** All persistent cache tasks this daemon has something of. */
   listLocalPersistentCacheTasks: {
     path: "/dfdaemon.v2.DfdaemonDownload/ListLocalPersistentCacheTasks" as const,
     requestStream: false as const,
@@ -7388,32 +7732,65 @@ export const DfdaemonDownloadService = {
 } as const;
 
 export interface DfdaemonDownloadServer extends UntypedServiceImplementation {
+  /**
+   * Downloads a standard task; a local program asks for it. One message when the length is known, then one a piece,
+   * in any order.
+   */
   downloadTask: handleServerStreamingCall<DownloadTaskRequest, DownloadTaskResponse>;
+  /** A standard task as the scheduler knows it. */
   statTask: handleUnaryCall<StatTaskRequest, Task>;
+  /** What this daemon has of a standard task; NOT_FOUND when nothing. */
   statLocalTask: handleUnaryCall<StatLocalTaskRequest, StatLocalTaskResponse>;
+  /** All standard tasks this daemon has something of. */
   listLocalTasks: handleUnaryCall<ListLocalTasksRequest, ListLocalTasksResponse>;
+  /** The entries of a directory, as its origin lists them. */
   listTaskEntries: handleUnaryCall<ListTaskEntriesRequest, ListTaskEntriesResponse>;
+  /** Removes a standard task from this daemon and tells the scheduler. */
   deleteTask: handleUnaryCall<DeleteTaskRequest, Empty>;
+  /** Removes a standard task from this daemon only. */
   deleteLocalTask: handleUnaryCall<DeleteLocalTaskRequest, Empty>;
+  /** Makes the daemon leave its schedulers. */
   deleteHost: handleUnaryCall<Empty, Empty>;
+  /**
+   * Downloads a cache task; a local program asks for it. One message when the length is known, then one a piece, in
+   * any order.
+   */
   downloadCacheTask: handleServerStreamingCall<DownloadCacheTaskRequest, DownloadCacheTaskResponse>;
+  /** A cache task as the scheduler knows it. */
   statCacheTask: handleUnaryCall<StatCacheTaskRequest, CacheTask>;
+  /** Removes a cache task from this daemon and tells the scheduler. */
   deleteCacheTask: handleUnaryCall<DeleteCacheTaskRequest, Empty>;
+  /**
+   * Downloads a persistent task; a local program asks for it. One message when the length is known, then one a piece,
+   * in any order.
+   */
   downloadPersistentTask: handleServerStreamingCall<DownloadPersistentTaskRequest, DownloadPersistentTaskResponse>;
+  /** Brings a local file into the cluster as a persistent task. Answered when this daemon holds all of it. */
   uploadPersistentTask: handleUnaryCall<UploadPersistentTaskRequest, PersistentTask>;
+  /** A persistent task as the scheduler knows it. */
   statPersistentTask: handleUnaryCall<StatPersistentTaskRequest, PersistentTask>;
+  /** What this daemon has of a persistent task; NOT_FOUND when nothing. */
   statLocalPersistentTask: handleUnaryCall<StatLocalPersistentTaskRequest, StatLocalPersistentTaskResponse>;
+  /** All persistent tasks this daemon has something of. */
   listLocalPersistentTasks: handleUnaryCall<ListLocalPersistentTasksRequest, ListLocalPersistentTasksResponse>;
+  /**
+   * Downloads a persistent cache task; a local program asks for it. One message when the length is known, then one a
+   * piece, in any order.
+   */
   downloadPersistentCacheTask: handleServerStreamingCall<
     DownloadPersistentCacheTaskRequest,
     DownloadPersistentCacheTaskResponse
   >;
+  /** Brings a local file into the cluster as a persistent cache task. Answered when this daemon holds all of it. */
   uploadPersistentCacheTask: handleUnaryCall<UploadPersistentCacheTaskRequest, PersistentCacheTask>;
+  /** A persistent cache task as the scheduler knows it. */
   statPersistentCacheTask: handleUnaryCall<StatPersistentCacheTaskRequest, PersistentCacheTask>;
+  /** What this daemon has of a persistent cache task; NOT_FOUND when nothing. */
   statLocalPersistentCacheTask: handleUnaryCall<
     StatLocalPersistentCacheTaskRequest,
     StatLocalPersistentCacheTaskResponse
   >;
+  /** All persistent cache tasks this daemon has something of. */
   listLocalPersistentCacheTasks: handleUnaryCall<
     ListLocalPersistentCacheTasksRequest,
     ListLocalPersistentCacheTasksResponse
@@ -7421,6 +7798,10 @@ export interface DfdaemonDownloadServer extends UntypedServiceImplementation {
 }
 
 export interface DfdaemonDownloadClient extends Client {
+  /**
+   * Downloads a standard task; a local program asks for it. One message when the length is known, then one a piece,
+   * in any order.
+   */
   downloadTask(
     request: DownloadTaskRequest,
     options?: Partial<CallOptions>,
@@ -7430,6 +7811,7 @@ export interface DfdaemonDownloadClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<DownloadTaskResponse>;
+  /** A standard task as the scheduler knows it. */
   statTask(request: StatTaskRequest, callback: (error: ServiceError | null, response: Task) => void): ClientUnaryCall;
   statTask(
     request: StatTaskRequest,
@@ -7442,6 +7824,7 @@ export interface DfdaemonDownloadClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: Task) => void,
   ): ClientUnaryCall;
+  /** What this daemon has of a standard task; NOT_FOUND when nothing. */
   statLocalTask(
     request: StatLocalTaskRequest,
     callback: (error: ServiceError | null, response: StatLocalTaskResponse) => void,
@@ -7457,6 +7840,7 @@ export interface DfdaemonDownloadClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: StatLocalTaskResponse) => void,
   ): ClientUnaryCall;
+  /** All standard tasks this daemon has something of. */
   listLocalTasks(
     request: ListLocalTasksRequest,
     callback: (error: ServiceError | null, response: ListLocalTasksResponse) => void,
@@ -7472,6 +7856,7 @@ export interface DfdaemonDownloadClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListLocalTasksResponse) => void,
   ): ClientUnaryCall;
+  /** The entries of a directory, as its origin lists them. */
   listTaskEntries(
     request: ListTaskEntriesRequest,
     callback: (error: ServiceError | null, response: ListTaskEntriesResponse) => void,
@@ -7487,6 +7872,7 @@ export interface DfdaemonDownloadClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListTaskEntriesResponse) => void,
   ): ClientUnaryCall;
+  /** Removes a standard task from this daemon and tells the scheduler. */
   deleteTask(
     request: DeleteTaskRequest,
     callback: (error: ServiceError | null, response: Empty) => void,
@@ -7502,6 +7888,7 @@ export interface DfdaemonDownloadClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: Empty) => void,
   ): ClientUnaryCall;
+  /** Removes a standard task from this daemon only. */
   deleteLocalTask(
     request: DeleteLocalTaskRequest,
     callback: (error: ServiceError | null, response: Empty) => void,
@@ -7517,6 +7904,7 @@ export interface DfdaemonDownloadClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: Empty) => void,
   ): ClientUnaryCall;
+  /** Makes the daemon leave its schedulers. */
   deleteHost(request: Empty, callback: (error: ServiceError | null, response: Empty) => void): ClientUnaryCall;
   deleteHost(
     request: Empty,
@@ -7529,6 +7917,10 @@ export interface DfdaemonDownloadClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: Empty) => void,
   ): ClientUnaryCall;
+  /**
+   * Downloads a cache task; a local program asks for it. One message when the length is known, then one a piece, in
+   * any order.
+   */
   downloadCacheTask(
     request: DownloadCacheTaskRequest,
     options?: Partial<CallOptions>,
@@ -7538,6 +7930,7 @@ export interface DfdaemonDownloadClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<DownloadCacheTaskResponse>;
+  /** A cache task as the scheduler knows it. */
   statCacheTask(
     request: StatCacheTaskRequest,
     callback: (error: ServiceError | null, response: CacheTask) => void,
@@ -7553,6 +7946,7 @@ export interface DfdaemonDownloadClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CacheTask) => void,
   ): ClientUnaryCall;
+  /** Removes a cache task from this daemon and tells the scheduler. */
   deleteCacheTask(
     request: DeleteCacheTaskRequest,
     callback: (error: ServiceError | null, response: Empty) => void,
@@ -7568,6 +7962,10 @@ export interface DfdaemonDownloadClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: Empty) => void,
   ): ClientUnaryCall;
+  /**
+   * Downloads a persistent task; a local program asks for it. One message when the length is known, then one a piece,
+   * in any order.
+   */
   downloadPersistentTask(
     request: DownloadPersistentTaskRequest,
     options?: Partial<CallOptions>,
@@ -7577,6 +7975,7 @@ export interface DfdaemonDownloadClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<DownloadPersistentTaskResponse>;
+  /** Brings a local file into the cluster as a persistent task. Answered when this daemon holds all of it. */
   uploadPersistentTask(
     request: UploadPersistentTaskRequest,
     callback: (error: ServiceError | null, response: PersistentTask) => void,
@@ -7592,6 +7991,7 @@ export interface DfdaemonDownloadClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: PersistentTask) => void,
   ): ClientUnaryCall;
+  /** A persistent task as the scheduler knows it. */
   statPersistentTask(
     request: StatPersistentTaskRequest,
     callback: (error: ServiceError | null, response: PersistentTask) => void,
@@ -7607,6 +8007,7 @@ export interface DfdaemonDownloadClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: PersistentTask) => void,
   ): ClientUnaryCall;
+  /** What this daemon has of a persistent task; NOT_FOUND when nothing. */
   statLocalPersistentTask(
     request: StatLocalPersistentTaskRequest,
     callback: (error: ServiceError | null, response: StatLocalPersistentTaskResponse) => void,
@@ -7622,6 +8023,7 @@ export interface DfdaemonDownloadClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: StatLocalPersistentTaskResponse) => void,
   ): ClientUnaryCall;
+  /** All persistent tasks this daemon has something of. */
   listLocalPersistentTasks(
     request: ListLocalPersistentTasksRequest,
     callback: (error: ServiceError | null, response: ListLocalPersistentTasksResponse) => void,
@@ -7637,6 +8039,10 @@ export interface DfdaemonDownloadClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListLocalPersistentTasksResponse) => void,
   ): ClientUnaryCall;
+  /**
+   * Downloads a persistent cache task; a local program asks for it. One message when the length is known, then one a
+   * piece, in any order.
+   */
   downloadPersistentCacheTask(
     request: DownloadPersistentCacheTaskRequest,
     options?: Partial<CallOptions>,
@@ -7646,6 +8052,7 @@ export interface DfdaemonDownloadClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<DownloadPersistentCacheTaskResponse>;
+  /** Brings a local file into the cluster as a persistent cache task. Answered when this daemon holds all of it. */
   uploadPersistentCacheTask(
     request: UploadPersistentCacheTaskRequest,
     callback: (error: ServiceError | null, response: PersistentCacheTask) => void,
@@ -7661,6 +8068,7 @@ export interface DfdaemonDownloadClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: PersistentCacheTask) => void,
   ): ClientUnaryCall;
+  /** A persistent cache task as the scheduler knows it. */
   statPersistentCacheTask(
     request: StatPersistentCacheTaskRequest,
     callback: (error: ServiceError | null, response: PersistentCacheTask) => void,
@@ -7676,6 +8084,7 @@ export interface DfdaemonDownloadClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: PersistentCacheTask) => void,
   ): ClientUnaryCall;
+  /** What this daemon has of a persistent cache task; NOT_FOUND when nothing. */
   statLocalPersistentCacheTask(
     request: StatLocalPersistentCacheTaskRequest,
     callback: (error: ServiceError | null, response: StatLocalPersistentCacheTaskResponse) => void,
@@ -7691,6 +8100,7 @@ export interface DfdaemonDownloadClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: StatLocalPersistentCacheTaskResponse) => void,
   ): ClientUnaryCall;
+  /** All persistent cache tasks this daemon has something of. */
   listLocalPersistentCacheTasks(
     request: ListLocalPersistentCacheTasksRequest,
     callback: (error: ServiceError | null, response: ListLocalPersistentCacheTasksResponse) => void,

@@ -11,9 +11,21 @@ export const protobufPackage = "errordetails.v2";
 
 export const protobufFileName = "errordetails/v2/errordetails.proto";
 
+/**
+ * What the origin of a download answered when it failed. Lengths, offsets and rates in all packages are in bytes unless
+ * a comment says otherwise.
+ */
+
+/**
+ * The answer of an origin that made a download fail. Between a daemon and its local callers it travels as JSON in the
+ * details of an INTERNAL status.
+ */
 export interface Backend {
+  /** Text for a human. */
   message: string;
+  /** Response headers of the origin. */
   header: { [key: string]: string };
+  /** HTTP status of the origin; absent when no answer came. */
   statusCode?: number | undefined;
 }
 
@@ -22,6 +34,7 @@ export interface Backend_HeaderEntry {
   value: string;
 }
 
+/** A failure that has nothing to do with what the origin answered. */
 export interface Unknown {
   message?: string | undefined;
 }

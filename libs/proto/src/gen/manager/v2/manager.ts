@@ -28,34 +28,48 @@ export const protobufPackage = "manager.v2";
 
 export const protobufFileName = "manager/v2/manager.proto";
 
+/** The manager, as schedulers, seed peers and daemons see it. The rules a field must satisfy are in libs/proto/src/rules. */
+
+/** What the caller is. */
 export enum SourceType {
   SCHEDULER_SOURCE = 0,
   PEER_SOURCE = 1,
   SEED_PEER_SOURCE = 2,
 }
 
+/** A cluster of seed peers. */
 export interface SeedPeerCluster {
   id: bigint;
   name: string;
   bio: string;
+  /** JSON object. */
   config: Buffer;
 }
 
+/** A seed peer as the manager knows it. */
 export interface SeedPeer {
   id: bigint;
   hostname: string;
+  /** `super`. */
   type: string;
   idc?: string | undefined;
   location?: string | undefined;
   ip: string;
+  /** gRPC port. */
   port: number;
+  /** As Host.download_port. */
   downloadPort: number;
+  /** `active` or `inactive`. */
   state: string;
   seedPeerClusterId: bigint;
-  seedPeerCluster?: SeedPeerCluster | undefined;
+  seedPeerCluster?:
+    | SeedPeerCluster
+    | undefined;
+  /** Schedulers of the cluster that the seed peer belongs to. */
   schedulers: Scheduler[];
 }
 
+/** The seed peer asked for; told apart by host name, address and cluster. */
 export interface GetSeedPeerRequest {
   sourceType: SourceType;
   hostname: string;
@@ -63,6 +77,7 @@ export interface GetSeedPeerRequest {
   ip: string;
 }
 
+/** Who asks. */
 export interface ListSeedPeersRequest {
   sourceType: SourceType;
   hostname: string;
@@ -71,10 +86,12 @@ export interface ListSeedPeersRequest {
   commit: string;
 }
 
+/** The seed peers. */
 export interface ListSeedPeersResponse {
   seedPeers: SeedPeer[];
 }
 
+/** A seed peer; told apart by host name, address and cluster. */
 export interface UpdateSeedPeerRequest {
   sourceType: SourceType;
   hostname: string;
@@ -87,6 +104,7 @@ export interface UpdateSeedPeerRequest {
   seedPeerClusterId: bigint;
 }
 
+/** The seed peer that leaves. */
 export interface DeleteSeedPeerRequest {
   sourceType: SourceType;
   hostname: string;
@@ -94,16 +112,22 @@ export interface DeleteSeedPeerRequest {
   ip: string;
 }
 
+/** A cluster of schedulers with the configuration of its members and clients. */
 export interface SchedulerCluster {
   id: bigint;
   name: string;
   bio: string;
+  /** JSON object for schedulers: candidate_parent_limit, filter_parent_limit, job_rate_limit. */
   config: Buffer;
+  /** JSON object for daemons: load_limit, block_list. */
   clientConfig: Buffer;
+  /** JSON object: which daemons the cluster is for, by idc, location, cidrs, hostnames. */
   scopes: Buffer;
+  /** JSON object for seed peers: block_list. */
   seedClientConfig: Buffer;
 }
 
+/** A scheduler as the manager knows it. */
 export interface Scheduler {
   id: bigint;
   hostname: string;
@@ -111,13 +135,19 @@ export interface Scheduler {
   location?: string | undefined;
   ip: string;
   port: number;
+  /** `active` or `inactive`. */
   state: string;
   schedulerClusterId: bigint;
-  schedulerCluster?: SchedulerCluster | undefined;
+  schedulerCluster?:
+    | SchedulerCluster
+    | undefined;
+  /** Seed peers of the clusters tied to its cluster. */
   seedPeers: SeedPeer[];
+  /** JSON array of names, e.g. `["schedule","preheat"]`. */
   features: Buffer;
 }
 
+/** The scheduler asked for; told apart by host name, address and cluster. */
 export interface GetSchedulerRequest {
   sourceType: SourceType;
   hostname: string;
@@ -125,6 +155,7 @@ export interface GetSchedulerRequest {
   ip: string;
 }
 
+/** A scheduler; told apart by host name, address and cluster. */
 export interface UpdateSchedulerRequest {
   sourceType: SourceType;
   hostname: string;
@@ -134,34 +165,45 @@ export interface UpdateSchedulerRequest {
   ip: string;
   port: number;
   features: string[];
+  /** JSON object: manager_keep_alive_interval in nanoseconds. */
   config: Buffer;
 }
 
+/** Who asks: what decides which cluster fits. */
 export interface ListSchedulersRequest {
   sourceType: SourceType;
   hostname: string;
   ip: string;
   idc?: string | undefined;
-  location?: string | undefined;
+  location?:
+    | string
+    | undefined;
+  /** Version of the daemon. */
   version: string;
   commit: string;
+  /** Ask for this cluster instead; 0 = the best fit. */
   schedulerClusterId: bigint;
 }
 
+/** The schedulers. */
 export interface ListSchedulersResponse {
   schedulers: Scheduler[];
 }
 
+/** Priority of the URLs that match a regular expression. */
 export interface URLPriority {
   regex: string;
   value: Priority;
 }
 
+/** Priorities of an application. */
 export interface ApplicationPriority {
+  /** For URLs that none of the expressions matches. */
   value: Priority;
   urls: URLPriority[];
 }
 
+/** An application that downloads may name. */
 export interface Application {
   id: bigint;
   name: string;
@@ -170,19 +212,23 @@ export interface Application {
   priority?: ApplicationPriority | undefined;
 }
 
+/** Who asks. */
 export interface ListApplicationsRequest {
   sourceType: SourceType;
   hostname: string;
   ip: string;
 }
 
+/** The applications. */
 export interface ListApplicationsResponse {
   applications: Application[];
 }
 
+/** Who is alive. */
 export interface KeepAliveRequest {
   sourceType: SourceType;
   hostname: string;
+  /** Cluster of the scheduler or seed peer. */
   clusterId: bigint;
   ip: string;
 }
@@ -2282,8 +2328,10 @@ export const KeepAliveRequest: MessageFns<KeepAliveRequest> = {
   },
 };
 
+/** Keeps clusters, their configuration and who is alive. */
 export type ManagerService = typeof ManagerService;
 export const ManagerService = {
+  /** One seed peer with its cluster and the schedulers of that cluster. */
   getSeedPeer: {
     path: "/manager.v2.Manager/GetSeedPeer" as const,
     requestStream: false as const,
@@ -2293,6 +2341,7 @@ export const ManagerService = {
     responseSerialize: (value: SeedPeer): Buffer => serialize(SeedPeer, value),
     responseDeserialize: (value: Buffer): SeedPeer => SeedPeer.decode(value),
   },
+  /** The seed peers that a daemon may ask for objects. */
   listSeedPeers: {
     path: "/manager.v2.Manager/ListSeedPeers" as const,
     requestStream: false as const,
@@ -2303,6 +2352,7 @@ export const ManagerService = {
       serialize(ListSeedPeersResponse, value),
     responseDeserialize: (value: Buffer): ListSeedPeersResponse => ListSeedPeersResponse.decode(value),
   },
+  /** A seed peer registers, or tells of changes. */
   updateSeedPeer: {
     path: "/manager.v2.Manager/UpdateSeedPeer" as const,
     requestStream: false as const,
@@ -2313,6 +2363,7 @@ export const ManagerService = {
     responseSerialize: (value: SeedPeer): Buffer => serialize(SeedPeer, value),
     responseDeserialize: (value: Buffer): SeedPeer => SeedPeer.decode(value),
   },
+  /** A seed peer leaves for good. */
   deleteSeedPeer: {
     path: "/manager.v2.Manager/DeleteSeedPeer" as const,
     requestStream: false as const,
@@ -2323,6 +2374,7 @@ export const ManagerService = {
     responseSerialize: (value: Empty): Buffer => serialize(Empty, value),
     responseDeserialize: (value: Buffer): Empty => Empty.decode(value),
   },
+  /** One scheduler with its cluster and the seed peers of that cluster; its dynamic configuration. */
   getScheduler: {
     path: "/manager.v2.Manager/GetScheduler" as const,
     requestStream: false as const,
@@ -2332,6 +2384,7 @@ export const ManagerService = {
     responseSerialize: (value: Scheduler): Buffer => serialize(Scheduler, value),
     responseDeserialize: (value: Buffer): Scheduler => Scheduler.decode(value),
   },
+  /** A scheduler registers, or tells of changes. */
   updateScheduler: {
     path: "/manager.v2.Manager/UpdateScheduler" as const,
     requestStream: false as const,
@@ -2342,6 +2395,7 @@ export const ManagerService = {
     responseSerialize: (value: Scheduler): Buffer => serialize(Scheduler, value),
     responseDeserialize: (value: Buffer): Scheduler => Scheduler.decode(value),
   },
+  /** The schedulers of the cluster that fits a daemon best, by its address, data centre and location. */
   listSchedulers: {
     path: "/manager.v2.Manager/ListSchedulers" as const,
     requestStream: false as const,
@@ -2353,6 +2407,7 @@ export const ManagerService = {
       serialize(ListSchedulersResponse, value),
     responseDeserialize: (value: Buffer): ListSchedulersResponse => ListSchedulersResponse.decode(value),
   },
+  /** Applications with their priorities. NOT_FOUND when there are none. */
   listApplications: {
     path: "/manager.v2.Manager/ListApplications" as const,
     requestStream: false as const,
@@ -2364,6 +2419,7 @@ export const ManagerService = {
       serialize(ListApplicationsResponse, value),
     responseDeserialize: (value: Buffer): ListApplicationsResponse => ListApplicationsResponse.decode(value),
   },
+  /** Held open by a scheduler or seed peer, with a message every few seconds. It is active while the stream lives. */
   keepAlive: {
     path: "/manager.v2.Manager/KeepAlive" as const,
     requestStream: true as const,
@@ -2376,18 +2432,28 @@ export const ManagerService = {
 } as const;
 
 export interface ManagerServer extends UntypedServiceImplementation {
+  /** One seed peer with its cluster and the schedulers of that cluster. */
   getSeedPeer: handleUnaryCall<GetSeedPeerRequest, SeedPeer>;
+  /** The seed peers that a daemon may ask for objects. */
   listSeedPeers: handleUnaryCall<ListSeedPeersRequest, ListSeedPeersResponse>;
+  /** A seed peer registers, or tells of changes. */
   updateSeedPeer: handleUnaryCall<UpdateSeedPeerRequest, SeedPeer>;
+  /** A seed peer leaves for good. */
   deleteSeedPeer: handleUnaryCall<DeleteSeedPeerRequest, Empty>;
+  /** One scheduler with its cluster and the seed peers of that cluster; its dynamic configuration. */
   getScheduler: handleUnaryCall<GetSchedulerRequest, Scheduler>;
+  /** A scheduler registers, or tells of changes. */
   updateScheduler: handleUnaryCall<UpdateSchedulerRequest, Scheduler>;
+  /** The schedulers of the cluster that fits a daemon best, by its address, data centre and location. */
   listSchedulers: handleUnaryCall<ListSchedulersRequest, ListSchedulersResponse>;
+  /** Applications with their priorities. NOT_FOUND when there are none. */
   listApplications: handleUnaryCall<ListApplicationsRequest, ListApplicationsResponse>;
+  /** Held open by a scheduler or seed peer, with a message every few seconds. It is active while the stream lives. */
   keepAlive: handleClientStreamingCall<KeepAliveRequest, Empty>;
 }
 
 export interface ManagerClient extends Client {
+  /** One seed peer with its cluster and the schedulers of that cluster. */
   getSeedPeer(
     request: GetSeedPeerRequest,
     callback: (error: ServiceError | null, response: SeedPeer) => void,
@@ -2403,6 +2469,7 @@ export interface ManagerClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: SeedPeer) => void,
   ): ClientUnaryCall;
+  /** The seed peers that a daemon may ask for objects. */
   listSeedPeers(
     request: ListSeedPeersRequest,
     callback: (error: ServiceError | null, response: ListSeedPeersResponse) => void,
@@ -2418,6 +2485,7 @@ export interface ManagerClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListSeedPeersResponse) => void,
   ): ClientUnaryCall;
+  /** A seed peer registers, or tells of changes. */
   updateSeedPeer(
     request: UpdateSeedPeerRequest,
     callback: (error: ServiceError | null, response: SeedPeer) => void,
@@ -2433,6 +2501,7 @@ export interface ManagerClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: SeedPeer) => void,
   ): ClientUnaryCall;
+  /** A seed peer leaves for good. */
   deleteSeedPeer(
     request: DeleteSeedPeerRequest,
     callback: (error: ServiceError | null, response: Empty) => void,
@@ -2448,6 +2517,7 @@ export interface ManagerClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: Empty) => void,
   ): ClientUnaryCall;
+  /** One scheduler with its cluster and the seed peers of that cluster; its dynamic configuration. */
   getScheduler(
     request: GetSchedulerRequest,
     callback: (error: ServiceError | null, response: Scheduler) => void,
@@ -2463,6 +2533,7 @@ export interface ManagerClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: Scheduler) => void,
   ): ClientUnaryCall;
+  /** A scheduler registers, or tells of changes. */
   updateScheduler(
     request: UpdateSchedulerRequest,
     callback: (error: ServiceError | null, response: Scheduler) => void,
@@ -2478,6 +2549,7 @@ export interface ManagerClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: Scheduler) => void,
   ): ClientUnaryCall;
+  /** The schedulers of the cluster that fits a daemon best, by its address, data centre and location. */
   listSchedulers(
     request: ListSchedulersRequest,
     callback: (error: ServiceError | null, response: ListSchedulersResponse) => void,
@@ -2493,6 +2565,7 @@ export interface ManagerClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListSchedulersResponse) => void,
   ): ClientUnaryCall;
+  /** Applications with their priorities. NOT_FOUND when there are none. */
   listApplications(
     request: ListApplicationsRequest,
     callback: (error: ServiceError | null, response: ListApplicationsResponse) => void,
@@ -2508,6 +2581,7 @@ export interface ManagerClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListApplicationsResponse) => void,
   ): ClientUnaryCall;
+  /** Held open by a scheduler or seed peer, with a message every few seconds. It is active while the stream lives. */
   keepAlive(callback: (error: ServiceError | null, response: Empty) => void): ClientWritableStream<KeepAliveRequest>;
   keepAlive(
     metadata: Metadata,

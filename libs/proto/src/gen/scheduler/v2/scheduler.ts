@@ -47,55 +47,76 @@ export const protobufPackage = "scheduler.v2";
 
 export const protobufFileName = "scheduler/v2/scheduler.proto";
 
+/**
+ * The scheduler, as daemons and the manager see it. Lengths and offsets are in bytes. The rules a field must satisfy are in
+ * libs/proto/src/rules.
+ */
+
+/** First message of AnnouncePeer: what is to be downloaded. */
 export interface RegisterPeerRequest {
   download?: Download | undefined;
 }
 
+/** The peer begins to fetch from the parents it got. */
 export interface DownloadPeerStartedRequest {
 }
 
+/** The peer begins to fetch from the source. */
 export interface DownloadPeerBackToSourceStartedRequest {
   description?: string | undefined;
 }
 
+/** The parents do not suffice: other ones, please. */
 export interface ReschedulePeerRequest {
+  /** Parents not to offer again. */
   candidateParents: Peer[];
   description?: string | undefined;
 }
 
+/** The peer has everything it wanted, from parents. */
 export interface DownloadPeerFinishedRequest {
 }
 
+/** The peer has everything it wanted, from the source. */
 export interface DownloadPeerBackToSourceFinishedRequest {
 }
 
+/** The download from parents has failed. */
 export interface DownloadPeerFailedRequest {
   description?: string | undefined;
 }
 
+/** The download from the source has failed. */
 export interface DownloadPeerBackToSourceFailedRequest {
   description?: string | undefined;
 }
 
+/** A piece came from a parent. */
 export interface DownloadPieceFinishedRequest {
   piece?: Piece | undefined;
 }
 
+/** A piece came from the source. */
 export interface DownloadPieceBackToSourceFinishedRequest {
   piece?: Piece | undefined;
 }
 
+/** A piece did not come from a parent. */
 export interface DownloadPieceFailedRequest {
+  /** Absent when the parent failed as a whole. */
   pieceNumber?: number | undefined;
   parentId: string;
+  /** Another try with the same parent may succeed. */
   temporary: boolean;
 }
 
+/** A piece did not come from the source. */
 export interface DownloadPieceBackToSourceFailedRequest {
   pieceNumber?: number | undefined;
   response?: { $case: "backend"; value: Backend } | { $case: "unknown"; value: Unknown } | undefined;
 }
 
+/** One thing that happened to a peer of a standard task. */
 export interface AnnouncePeerRequest {
   hostId: string;
   taskId: string;
@@ -116,20 +137,27 @@ export interface AnnouncePeerRequest {
     | undefined;
 }
 
+/** The task has no content; there is nothing to fetch. */
 export interface EmptyTaskResponse {
 }
 
+/** Where to fetch from. */
 export interface NormalTaskResponse {
+  /** Best first. */
   candidateParents: Peer[];
 }
 
+/** The peer is to fetch from the source. */
 export interface NeedBackToSourceResponse {
+  /** Why, for logs. */
   description?: string | undefined;
 }
 
+/** A registration that only announces stored content is noted. */
 export interface MetadataOnlyResponse {
 }
 
+/** What a peer of a standard task is to do. */
 export interface AnnouncePeerResponse {
   response?:
     | { $case: "emptyTaskResponse"; value: EmptyTaskResponse }
@@ -139,45 +167,58 @@ export interface AnnouncePeerResponse {
     | undefined;
 }
 
+/** The peer asked about, and the host that asks. */
 export interface StatPeerRequest {
   hostId: string;
   taskId: string;
   peerId: string;
 }
 
+/** The peer to forget. */
 export interface DeletePeerRequest {
   hostId: string;
   taskId: string;
   peerId: string;
 }
 
+/** The task asked about, and the host that asks. */
 export interface StatTaskRequest {
   hostId: string;
   taskId: string;
 }
 
+/** The task, and the host that asks or has removed it. */
 export interface DeleteTaskRequest {
   hostId: string;
   taskId: string;
 }
 
+/** A daemon and its load. */
 export interface AnnounceHostRequest {
-  host?: Host | undefined;
+  host?:
+    | Host
+    | undefined;
+  /** Time until the next announcement; a host that stays silent for several of them is forgotten. */
   interval?: Duration | undefined;
 }
 
+/** Which hosts to list. */
 export interface ListHostsRequest {
+  /** Host.type to list; absent for all. */
   type?: number | undefined;
 }
 
+/** The hosts. */
 export interface ListHostsResponse {
   hosts: Host[];
 }
 
+/** The host that leaves. */
 export interface DeleteHostRequest {
   hostId: string;
 }
 
+/** First message of AnnounceCachePeer: what is to be downloaded; the fields are those of common.v2.Download. */
 export interface RegisterCachePeerRequest {
   url: string;
   digest?: string | undefined;
@@ -212,32 +253,41 @@ export interface RegisterCachePeerRequest_RequestHeaderEntry {
   value: string;
 }
 
+/** The peer begins to fetch from the parents it got. */
 export interface DownloadCachePeerStartedRequest {
 }
 
+/** The peer begins to fetch from the source. */
 export interface DownloadCachePeerBackToSourceStartedRequest {
   description?: string | undefined;
 }
 
+/** The parents do not suffice: other ones, please. */
 export interface RescheduleCachePeerRequest {
+  /** Parents not to offer again. */
   candidateParents: CachePeer[];
   description?: string | undefined;
 }
 
+/** The peer has everything it wanted, from parents. */
 export interface DownloadCachePeerFinishedRequest {
 }
 
+/** The peer has everything it wanted, from the source. */
 export interface DownloadCachePeerBackToSourceFinishedRequest {
 }
 
+/** The download from parents has failed. */
 export interface DownloadCachePeerFailedRequest {
   description?: string | undefined;
 }
 
+/** The download from the source has failed. */
 export interface DownloadCachePeerBackToSourceFailedRequest {
   description?: string | undefined;
 }
 
+/** One thing that happened to a peer of a cache task. */
 export interface AnnounceCachePeerRequest {
   hostId: string;
   taskId: string;
@@ -258,13 +308,17 @@ export interface AnnounceCachePeerRequest {
     | undefined;
 }
 
+/** The task has no content; there is nothing to fetch. */
 export interface EmptyCacheTaskResponse {
 }
 
+/** Where to fetch from. */
 export interface NormalCacheTaskResponse {
+  /** Best first. */
   candidateParents: CachePeer[];
 }
 
+/** What a peer of a cache task is to do. */
 export interface AnnounceCachePeerResponse {
   response?:
     | { $case: "emptyCacheTaskResponse"; value: EmptyCacheTaskResponse }
@@ -273,31 +327,39 @@ export interface AnnounceCachePeerResponse {
     | undefined;
 }
 
+/** The peer asked about, and the host that asks. */
 export interface StatCachePeerRequest {
   hostId: string;
   taskId: string;
   peerId: string;
 }
 
+/** The peer to forget. */
 export interface DeleteCachePeerRequest {
   hostId: string;
   taskId: string;
   peerId: string;
 }
 
+/** The task asked about, and the host that asks. */
 export interface StatCacheTaskRequest {
   hostId: string;
   taskId: string;
 }
 
+/** The task, and the host that asks or has removed it. */
 export interface DeleteCacheTaskRequest {
   hostId: string;
   taskId: string;
 }
 
+/** First message of AnnouncePersistentPeer: what is to be downloaded. */
 export interface RegisterPersistentPeerRequest {
   url: string;
-  objectStorage?: ObjectStorage | undefined;
+  objectStorage?:
+    | ObjectStorage
+    | undefined;
+  /** This copy is to count as a replica. */
   persistent: boolean;
   outputPath?: string | undefined;
   concurrentPieceCount?: number | undefined;
@@ -305,32 +367,41 @@ export interface RegisterPersistentPeerRequest {
   needBackToSource: boolean;
 }
 
+/** The peer begins to fetch from the parents it got. */
 export interface DownloadPersistentPeerStartedRequest {
 }
 
+/** The peer begins to fetch from the source. */
 export interface DownloadPersistentPeerBackToSourceStartedRequest {
   description?: string | undefined;
 }
 
+/** The parents do not suffice: other ones, please. */
 export interface ReschedulePersistentPeerRequest {
+  /** Parents not to offer again. */
   candidateParents: PersistentPeer[];
   description?: string | undefined;
 }
 
+/** The peer has everything it wanted, from parents. */
 export interface DownloadPersistentPeerFinishedRequest {
 }
 
+/** The peer has everything it wanted, from the source. */
 export interface DownloadPersistentPeerBackToSourceFinishedRequest {
 }
 
+/** The download from parents has failed. */
 export interface DownloadPersistentPeerFailedRequest {
   description?: string | undefined;
 }
 
+/** The download from the source has failed. */
 export interface DownloadPersistentPeerBackToSourceFailedRequest {
   description?: string | undefined;
 }
 
+/** One thing that happened to a peer of a persistent task. */
 export interface AnnouncePersistentPeerRequest {
   hostId: string;
   taskId: string;
@@ -360,13 +431,17 @@ export interface AnnouncePersistentPeerRequest {
     | undefined;
 }
 
+/** The task has no content; there is nothing to fetch. */
 export interface EmptyPersistentTaskResponse {
 }
 
+/** Where to fetch from. */
 export interface NormalPersistentTaskResponse {
+  /** Best first. */
   candidateParents: PersistentPeer[];
 }
 
+/** What a peer of a persistent task is to do. */
 export interface AnnouncePersistentPeerResponse {
   response?:
     | { $case: "emptyPersistentTaskResponse"; value: EmptyPersistentTaskResponse }
@@ -375,54 +450,68 @@ export interface AnnouncePersistentPeerResponse {
     | undefined;
 }
 
+/** The peer asked about, and the host that asks. */
 export interface StatPersistentPeerRequest {
   hostId: string;
   taskId: string;
   peerId: string;
 }
 
+/** The peer to forget. */
 export interface DeletePersistentPeerRequest {
   hostId: string;
   taskId: string;
   peerId: string;
 }
 
+/** An object of an object storage and how long it is to stay. */
 export interface UploadPersistentTaskStartedRequest {
   hostId: string;
   taskId: string;
   peerId: string;
   url: string;
-  objectStorage?: ObjectStorage | undefined;
+  objectStorage?:
+    | ObjectStorage
+    | undefined;
+  /** Replicas to keep. */
   persistentReplicaCount: bigint;
   contentLength: bigint;
   pieceCount: number;
+  /** 5 minutes to 7 days. */
   ttl?: Duration | undefined;
 }
 
+/** The upload that is done. */
 export interface UploadPersistentTaskFinishedRequest {
   hostId: string;
   taskId: string;
   peerId: string;
 }
 
+/** The upload that failed. */
 export interface UploadPersistentTaskFailedRequest {
   hostId: string;
   taskId: string;
   peerId: string;
+  /** Why, for logs. */
   description?: string | undefined;
 }
 
+/** The task asked about, and the host that asks. */
 export interface StatPersistentTaskRequest {
   hostId: string;
   taskId: string;
 }
 
+/** The task, and the host that asks or has removed it. */
 export interface DeletePersistentTaskRequest {
   hostId: string;
   taskId: string;
 }
 
+/** First message of AnnouncePersistentCachePeer: what is to be downloaded. */
 export interface RegisterPersistentCachePeerRequest {
+  /** This copy is to count as a replica. */
   persistent: boolean;
   tag?: string | undefined;
   application?: string | undefined;
@@ -432,21 +521,27 @@ export interface RegisterPersistentCachePeerRequest {
   pieceCount: bigint;
 }
 
+/** The peer begins to fetch from the parents it got. */
 export interface DownloadPersistentCachePeerStartedRequest {
 }
 
+/** The parents do not suffice: other ones, please. */
 export interface ReschedulePersistentCachePeerRequest {
+  /** Parents not to offer again. */
   candidateParents: PersistentCachePeer[];
   description?: string | undefined;
 }
 
+/** The peer has everything it wanted, from parents. */
 export interface DownloadPersistentCachePeerFinishedRequest {
 }
 
+/** The download from parents has failed. */
 export interface DownloadPersistentCachePeerFailedRequest {
   description?: string | undefined;
 }
 
+/** One thing that happened to a peer of a persistent cache task. */
 export interface AnnouncePersistentCachePeerRequest {
   hostId: string;
   taskId: string;
@@ -462,13 +557,17 @@ export interface AnnouncePersistentCachePeerRequest {
     | undefined;
 }
 
+/** The task has no content; there is nothing to fetch. */
 export interface EmptyPersistentCacheTaskResponse {
 }
 
+/** Where to fetch from. */
 export interface NormalPersistentCacheTaskResponse {
+  /** Best first. */
   candidateParents: PersistentCachePeer[];
 }
 
+/** What a peer of a persistent cache task is to do. */
 export interface AnnouncePersistentCachePeerResponse {
   response?: { $case: "emptyPersistentCacheTaskResponse"; value: EmptyPersistentCacheTaskResponse } | {
     $case: "normalPersistentCacheTaskResponse";
@@ -476,72 +575,108 @@ export interface AnnouncePersistentCachePeerResponse {
   } | undefined;
 }
 
+/** The peer asked about, and the host that asks. */
 export interface StatPersistentCachePeerRequest {
   hostId: string;
   taskId: string;
   peerId: string;
 }
 
+/** The peer to forget. */
 export interface DeletePersistentCachePeerRequest {
   hostId: string;
   taskId: string;
   peerId: string;
 }
 
+/** A file of a user and how long it is to stay. */
 export interface UploadPersistentCacheTaskStartedRequest {
   hostId: string;
   taskId: string;
   peerId: string;
+  /** Replicas to keep. */
   persistentReplicaCount: bigint;
   tag?: string | undefined;
   application?: string | undefined;
   pieceLength: bigint;
   contentLength: bigint;
   pieceCount: number;
+  /** 5 minutes to 7 days. */
   ttl?: Duration | undefined;
 }
 
+/** The upload that is done. */
 export interface UploadPersistentCacheTaskFinishedRequest {
   hostId: string;
   taskId: string;
   peerId: string;
 }
 
+/** The upload that failed. */
 export interface UploadPersistentCacheTaskFailedRequest {
   hostId: string;
   taskId: string;
   peerId: string;
+  /** Why, for logs. */
   description?: string | undefined;
 }
 
+/** The task asked about, and the host that asks. */
 export interface StatPersistentCacheTaskRequest {
   hostId: string;
   taskId: string;
 }
 
+/** The task, and the host that asks or has removed it. */
 export interface DeletePersistentCacheTaskRequest {
   hostId: string;
   taskId: string;
 }
 
+/** An image and where it is to go. */
 export interface PreheatImageRequest {
   url: string;
   pieceLength?: bigint | undefined;
   tag?: string | undefined;
-  application?: string | undefined;
+  application?:
+    | string
+    | undefined;
+  /** Query parameters that do not change the content. */
   filteredQueryParams: string[];
+  /** Headers for requests to the origin. */
   header: { [key: string]: string };
   username?: string | undefined;
-  password?: string | undefined;
-  platform?: string | undefined;
+  password?:
+    | string
+    | undefined;
+  /** Which variant of a multi-platform image, e.g. `linux/amd64`. */
+  platform?:
+    | string
+    | undefined;
+  /** `single_seed_peer`, `all_seed_peers` or `all_peers`. */
   scope: string;
+  /** Hosts to use, instead of a share or a number of them. */
   ips: string[];
-  percentage?: number | undefined;
-  count?: number | undefined;
-  concurrentTaskCount?: bigint | undefined;
-  concurrentPeerCount?: bigint | undefined;
+  /** Share of the hosts in the scope. */
+  percentage?:
+    | number
+    | undefined;
+  /** Number of hosts in the scope. */
+  count?:
+    | number
+    | undefined;
+  /** Layers or files worked on at a time. */
+  concurrentTaskCount?:
+    | bigint
+    | undefined;
+  /** Hosts worked on at a time. */
+  concurrentPeerCount?:
+    | bigint
+    | undefined;
+  /** For the whole. */
   timeout?: Duration | undefined;
   priority: Priority;
+  /** DER certificates to trust for the origin. */
   certificateChain: Buffer[];
   insecureSkipVerify: boolean;
   enableTaskIdBasedBlobDigest: boolean;
@@ -552,21 +687,42 @@ export interface PreheatImageRequest_HeaderEntry {
   value: string;
 }
 
+/** An image to look for; the fields are those of PreheatImageRequest. */
 export interface StatImageRequest {
   url: string;
   pieceLength?: bigint | undefined;
   tag?: string | undefined;
-  application?: string | undefined;
+  application?:
+    | string
+    | undefined;
+  /** Query parameters that do not change the content. */
   filteredQueryParams: string[];
+  /** Headers for requests to the origin. */
   header: { [key: string]: string };
   username?: string | undefined;
-  password?: string | undefined;
-  platform?: string | undefined;
-  concurrentLayerCount?: bigint | undefined;
-  concurrentPeerCount?: bigint | undefined;
-  timeout?: Duration | undefined;
+  password?:
+    | string
+    | undefined;
+  /** Which variant of a multi-platform image, e.g. `linux/amd64`. */
+  platform?:
+    | string
+    | undefined;
+  /** Layers worked on at a time. */
+  concurrentLayerCount?:
+    | bigint
+    | undefined;
+  /** Hosts worked on at a time. */
+  concurrentPeerCount?:
+    | bigint
+    | undefined;
+  /** For the whole. */
+  timeout?:
+    | Duration
+    | undefined;
+  /** DER certificates to trust for the origin. */
   certificateChain: Buffer[];
   insecureSkipVerify: boolean;
+  /** `all_seed_peers` or `all_peers`; all hosts when empty. */
   scope: string;
   enableTaskIdBasedBlobDigest: boolean;
 }
@@ -576,45 +732,78 @@ export interface StatImageRequest_HeaderEntry {
   value: string;
 }
 
+/** An image and who holds it. */
 export interface StatImageResponse {
-  image?: Image | undefined;
+  /** All layers there are. */
+  image?:
+    | Image
+    | undefined;
+  /** Hosts that hold at least one of them. */
   peers: PeerImage[];
 }
 
+/** What one host holds of an image. */
 export interface PeerImage {
   ip: string;
   hostname: string;
   cachedLayers: Layer[];
 }
 
+/** A container image. */
 export interface Image {
   layers: Layer[];
 }
 
+/** A layer of an image. */
 export interface Layer {
   url: string;
+  /** The host has all of it. */
   isFinished?: boolean | undefined;
 }
 
+/** A file and where it is to go. */
 export interface PreheatFileRequest {
   url: string;
   pieceLength?: bigint | undefined;
   tag?: string | undefined;
-  application?: string | undefined;
+  application?:
+    | string
+    | undefined;
+  /** Query parameters that do not change the content. */
   filteredQueryParams: string[];
+  /** Headers for requests to the origin. */
   header: { [key: string]: string };
+  /** `single_seed_peer`, `all_seed_peers` or `all_peers`. */
   scope: string;
+  /** Hosts to use, instead of a share or a number of them. */
   ips: string[];
-  percentage?: number | undefined;
-  count?: number | undefined;
-  concurrentTaskCount?: bigint | undefined;
-  concurrentPeerCount?: bigint | undefined;
+  /** Share of the hosts in the scope. */
+  percentage?:
+    | number
+    | undefined;
+  /** Number of hosts in the scope. */
+  count?:
+    | number
+    | undefined;
+  /** Layers or files worked on at a time. */
+  concurrentTaskCount?:
+    | bigint
+    | undefined;
+  /** Hosts worked on at a time. */
+  concurrentPeerCount?:
+    | bigint
+    | undefined;
+  /** For the whole. */
   timeout?: Duration | undefined;
   priority: Priority;
+  /** DER certificates to trust for the origin. */
   certificateChain: Buffer[];
   insecureSkipVerify: boolean;
   objectStorage?: ObjectStorage | undefined;
-  hdfs?: HDFS | undefined;
+  hdfs?:
+    | HDFS
+    | undefined;
+  /** Where the hosts put the file, besides their stores. */
   outputPath?: string | undefined;
 }
 
@@ -623,15 +812,27 @@ export interface PreheatFileRequest_HeaderEntry {
   value: string;
 }
 
+/** A file to look for; the fields are those of PreheatFileRequest. */
 export interface StatFileRequest {
   url: string;
   pieceLength?: bigint | undefined;
   tag?: string | undefined;
-  application?: string | undefined;
+  application?:
+    | string
+    | undefined;
+  /** Query parameters that do not change the content. */
   filteredQueryParams: string[];
+  /** Headers for requests to the origin. */
   header: { [key: string]: string };
-  concurrentPeerCount?: bigint | undefined;
-  timeout?: Duration | undefined;
+  /** Hosts worked on at a time. */
+  concurrentPeerCount?:
+    | bigint
+    | undefined;
+  /** For the whole. */
+  timeout?:
+    | Duration
+    | undefined;
+  /** DER certificates to trust for the origin. */
   certificateChain: Buffer[];
   insecureSkipVerify: boolean;
   objectStorage?: ObjectStorage | undefined;
@@ -643,18 +844,22 @@ export interface StatFileRequest_HeaderEntry {
   value: string;
 }
 
+/** Who holds a file. */
 export interface StatFileResponse {
   peers: PeerFile[];
 }
 
+/** What one host holds of a file or directory. */
 export interface PeerFile {
   ip: string;
   hostname: string;
   cachedFiles: File[];
 }
 
+/** A file. */
 export interface File {
   url: string;
+  /** The host has all of it. */
   isFinished?: boolean | undefined;
 }
 
@@ -9504,8 +9709,13 @@ export const File: MessageFns<File> = {
   },
 };
 
+/** Tells each peer which parents to fetch a task's pieces from, and keeps count of hosts, tasks and peers. */
 export type SchedulerService = typeof SchedulerService;
 export const SchedulerService = {
+  /**
+   * One download of a standard task, from its registration to its end. The peer sends what happens, the scheduler
+   * sends parents or tells it to use the source.
+   */
   announcePeer: {
     path: "/scheduler.v2.Scheduler/AnnouncePeer" as const,
     requestStream: true as const,
@@ -9516,6 +9726,7 @@ export const SchedulerService = {
       serialize(AnnouncePeerResponse, value),
     responseDeserialize: (value: Buffer): AnnouncePeerResponse => AnnouncePeerResponse.decode(value),
   },
+  /** One peer of a standard task; NOT_FOUND when the scheduler does not know it. */
   statPeer: {
     path: "/scheduler.v2.Scheduler/StatPeer" as const,
     requestStream: false as const,
@@ -9525,6 +9736,7 @@ export const SchedulerService = {
     responseSerialize: (value: Peer): Buffer => serialize(Peer, value),
     responseDeserialize: (value: Buffer): Peer => Peer.decode(value),
   },
+  /** Forgets a peer of a standard task. */
   deletePeer: {
     path: "/scheduler.v2.Scheduler/DeletePeer" as const,
     requestStream: false as const,
@@ -9534,6 +9746,7 @@ export const SchedulerService = {
     responseSerialize: (value: Empty): Buffer => serialize(Empty, value),
     responseDeserialize: (value: Buffer): Empty => Empty.decode(value),
   },
+  /** One standard task; NOT_FOUND when the scheduler does not know it. */
   statTask: {
     path: "/scheduler.v2.Scheduler/StatTask" as const,
     requestStream: false as const,
@@ -9543,6 +9756,7 @@ export const SchedulerService = {
     responseSerialize: (value: Task): Buffer => serialize(Task, value),
     responseDeserialize: (value: Buffer): Task => Task.decode(value),
   },
+  /** A host has removed a standard task: its peers on that host are forgotten. */
   deleteTask: {
     path: "/scheduler.v2.Scheduler/DeleteTask" as const,
     requestStream: false as const,
@@ -9552,6 +9766,7 @@ export const SchedulerService = {
     responseSerialize: (value: Empty): Buffer => serialize(Empty, value),
     responseDeserialize: (value: Buffer): Empty => Empty.decode(value),
   },
+  /** A daemon tells of itself and its load, at its start and every `interval` after that. */
   announceHost: {
     path: "/scheduler.v2.Scheduler/AnnounceHost" as const,
     requestStream: false as const,
@@ -9561,6 +9776,7 @@ export const SchedulerService = {
     responseSerialize: (value: Empty): Buffer => serialize(Empty, value),
     responseDeserialize: (value: Buffer): Empty => Empty.decode(value),
   },
+  /** All hosts that the scheduler knows, or those of one type. */
   listHosts: {
     path: "/scheduler.v2.Scheduler/ListHosts" as const,
     requestStream: false as const,
@@ -9570,6 +9786,7 @@ export const SchedulerService = {
     responseSerialize: (value: ListHostsResponse): Buffer => serialize(ListHostsResponse, value),
     responseDeserialize: (value: Buffer): ListHostsResponse => ListHostsResponse.decode(value),
   },
+  /** A daemon leaves; its peers are forgotten. */
   deleteHost: {
     path: "/scheduler.v2.Scheduler/DeleteHost" as const,
     requestStream: false as const,
@@ -9579,6 +9796,10 @@ export const SchedulerService = {
     responseSerialize: (value: Empty): Buffer => serialize(Empty, value),
     responseDeserialize: (value: Buffer): Empty => Empty.decode(value),
   },
+  /**
+   * One download of a cache task, from its registration to its end. The peer sends what happens, the scheduler sends
+   * parents or tells it to use the source.
+   */
   announceCachePeer: {
     path: "/scheduler.v2.Scheduler/AnnounceCachePeer" as const,
     requestStream: true as const,
@@ -9590,6 +9811,7 @@ export const SchedulerService = {
       serialize(AnnounceCachePeerResponse, value),
     responseDeserialize: (value: Buffer): AnnounceCachePeerResponse => AnnounceCachePeerResponse.decode(value),
   },
+  /** One peer of a cache task; NOT_FOUND when the scheduler does not know it. */
   statCachePeer: {
     path: "/scheduler.v2.Scheduler/StatCachePeer" as const,
     requestStream: false as const,
@@ -9599,6 +9821,7 @@ export const SchedulerService = {
     responseSerialize: (value: CachePeer): Buffer => serialize(CachePeer, value),
     responseDeserialize: (value: Buffer): CachePeer => CachePeer.decode(value),
   },
+  /** Forgets a peer of a cache task. */
   deleteCachePeer: {
     path: "/scheduler.v2.Scheduler/DeleteCachePeer" as const,
     requestStream: false as const,
@@ -9609,6 +9832,7 @@ export const SchedulerService = {
     responseSerialize: (value: Empty): Buffer => serialize(Empty, value),
     responseDeserialize: (value: Buffer): Empty => Empty.decode(value),
   },
+  /** One cache task; NOT_FOUND when the scheduler does not know it. */
   statCacheTask: {
     path: "/scheduler.v2.Scheduler/StatCacheTask" as const,
     requestStream: false as const,
@@ -9618,6 +9842,7 @@ export const SchedulerService = {
     responseSerialize: (value: CacheTask): Buffer => serialize(CacheTask, value),
     responseDeserialize: (value: Buffer): CacheTask => CacheTask.decode(value),
   },
+  /** A host has removed a cache task: its peers on that host are forgotten. */
   deleteCacheTask: {
     path: "/scheduler.v2.Scheduler/DeleteCacheTask" as const,
     requestStream: false as const,
@@ -9628,6 +9853,10 @@ export const SchedulerService = {
     responseSerialize: (value: Empty): Buffer => serialize(Empty, value),
     responseDeserialize: (value: Buffer): Empty => Empty.decode(value),
   },
+  /**
+   * One download of a persistent task, from its registration to its end. The peer sends what happens, the scheduler
+   * sends parents or tells it to use the source.
+   */
   announcePersistentPeer: {
     path: "/scheduler.v2.Scheduler/AnnouncePersistentPeer" as const,
     requestStream: true as const,
@@ -9640,6 +9869,7 @@ export const SchedulerService = {
     responseDeserialize: (value: Buffer): AnnouncePersistentPeerResponse =>
       AnnouncePersistentPeerResponse.decode(value),
   },
+  /** One peer of a persistent task; NOT_FOUND when the scheduler does not know it. */
   statPersistentPeer: {
     path: "/scheduler.v2.Scheduler/StatPersistentPeer" as const,
     requestStream: false as const,
@@ -9650,6 +9880,7 @@ export const SchedulerService = {
     responseSerialize: (value: PersistentPeer): Buffer => serialize(PersistentPeer, value),
     responseDeserialize: (value: Buffer): PersistentPeer => PersistentPeer.decode(value),
   },
+  /** Forgets a peer of a persistent task. */
   deletePersistentPeer: {
     path: "/scheduler.v2.Scheduler/DeletePersistentPeer" as const,
     requestStream: false as const,
@@ -9660,6 +9891,7 @@ export const SchedulerService = {
     responseSerialize: (value: Empty): Buffer => serialize(Empty, value),
     responseDeserialize: (value: Buffer): Empty => Empty.decode(value),
   },
+  /** A host begins to bring a persistent task into the cluster. ALREADY_EXISTS when it is there. */
   uploadPersistentTaskStarted: {
     path: "/scheduler.v2.Scheduler/UploadPersistentTaskStarted" as const,
     requestStream: false as const,
@@ -9671,6 +9903,7 @@ export const SchedulerService = {
     responseSerialize: (value: Empty): Buffer => serialize(Empty, value),
     responseDeserialize: (value: Buffer): Empty => Empty.decode(value),
   },
+  /** The host holds all of it; replication begins. */
   uploadPersistentTaskFinished: {
     path: "/scheduler.v2.Scheduler/UploadPersistentTaskFinished" as const,
     requestStream: false as const,
@@ -9682,6 +9915,7 @@ export const SchedulerService = {
     responseSerialize: (value: PersistentTask): Buffer => serialize(PersistentTask, value),
     responseDeserialize: (value: Buffer): PersistentTask => PersistentTask.decode(value),
   },
+  /** It did not work out. */
   uploadPersistentTaskFailed: {
     path: "/scheduler.v2.Scheduler/UploadPersistentTaskFailed" as const,
     requestStream: false as const,
@@ -9693,6 +9927,7 @@ export const SchedulerService = {
     responseSerialize: (value: Empty): Buffer => serialize(Empty, value),
     responseDeserialize: (value: Buffer): Empty => Empty.decode(value),
   },
+  /** One persistent task; NOT_FOUND when the scheduler does not know it. */
   statPersistentTask: {
     path: "/scheduler.v2.Scheduler/StatPersistentTask" as const,
     requestStream: false as const,
@@ -9703,6 +9938,7 @@ export const SchedulerService = {
     responseSerialize: (value: PersistentTask): Buffer => serialize(PersistentTask, value),
     responseDeserialize: (value: Buffer): PersistentTask => PersistentTask.decode(value),
   },
+  /** Removes a persistent task from the scheduler and from all hosts. */
   deletePersistentTask: {
     path: "/scheduler.v2.Scheduler/DeletePersistentTask" as const,
     requestStream: false as const,
@@ -9713,6 +9949,10 @@ export const SchedulerService = {
     responseSerialize: (value: Empty): Buffer => serialize(Empty, value),
     responseDeserialize: (value: Buffer): Empty => Empty.decode(value),
   },
+  /**
+   * One download of a persistent cache task, from its registration to its end. The peer sends what happens, the
+   * scheduler sends parents or tells it to use the source.
+   */
   announcePersistentCachePeer: {
     path: "/scheduler.v2.Scheduler/AnnouncePersistentCachePeer" as const,
     requestStream: true as const,
@@ -9726,6 +9966,7 @@ export const SchedulerService = {
     responseDeserialize: (value: Buffer): AnnouncePersistentCachePeerResponse =>
       AnnouncePersistentCachePeerResponse.decode(value),
   },
+  /** One peer of a persistent cache task; NOT_FOUND when the scheduler does not know it. */
   statPersistentCachePeer: {
     path: "/scheduler.v2.Scheduler/StatPersistentCachePeer" as const,
     requestStream: false as const,
@@ -9736,6 +9977,7 @@ export const SchedulerService = {
     responseSerialize: (value: PersistentCachePeer): Buffer => serialize(PersistentCachePeer, value),
     responseDeserialize: (value: Buffer): PersistentCachePeer => PersistentCachePeer.decode(value),
   },
+  /** Forgets a peer of a persistent cache task. */
   deletePersistentCachePeer: {
     path: "/scheduler.v2.Scheduler/DeletePersistentCachePeer" as const,
     requestStream: false as const,
@@ -9747,6 +9989,7 @@ export const SchedulerService = {
     responseSerialize: (value: Empty): Buffer => serialize(Empty, value),
     responseDeserialize: (value: Buffer): Empty => Empty.decode(value),
   },
+  /** A host begins to bring a persistent cache task into the cluster. ALREADY_EXISTS when it is there. */
   uploadPersistentCacheTaskStarted: {
     path: "/scheduler.v2.Scheduler/UploadPersistentCacheTaskStarted" as const,
     requestStream: false as const,
@@ -9758,6 +10001,7 @@ export const SchedulerService = {
     responseSerialize: (value: Empty): Buffer => serialize(Empty, value),
     responseDeserialize: (value: Buffer): Empty => Empty.decode(value),
   },
+  /** The host holds all of it; replication begins. */
   uploadPersistentCacheTaskFinished: {
     path: "/scheduler.v2.Scheduler/UploadPersistentCacheTaskFinished" as const,
     requestStream: false as const,
@@ -9769,6 +10013,7 @@ export const SchedulerService = {
     responseSerialize: (value: PersistentCacheTask): Buffer => serialize(PersistentCacheTask, value),
     responseDeserialize: (value: Buffer): PersistentCacheTask => PersistentCacheTask.decode(value),
   },
+  /** It did not work out. */
   uploadPersistentCacheTaskFailed: {
     path: "/scheduler.v2.Scheduler/UploadPersistentCacheTaskFailed" as const,
     requestStream: false as const,
@@ -9780,6 +10025,7 @@ export const SchedulerService = {
     responseSerialize: (value: Empty): Buffer => serialize(Empty, value),
     responseDeserialize: (value: Buffer): Empty => Empty.decode(value),
   },
+  /** One persistent cache task; NOT_FOUND when the scheduler does not know it. */
   statPersistentCacheTask: {
     path: "/scheduler.v2.Scheduler/StatPersistentCacheTask" as const,
     requestStream: false as const,
@@ -9790,6 +10036,7 @@ export const SchedulerService = {
     responseSerialize: (value: PersistentCacheTask): Buffer => serialize(PersistentCacheTask, value),
     responseDeserialize: (value: Buffer): PersistentCacheTask => PersistentCacheTask.decode(value),
   },
+  /** Removes a persistent cache task from the scheduler and from all hosts. */
   deletePersistentCacheTask: {
     path: "/scheduler.v2.Scheduler/DeletePersistentCacheTask" as const,
     requestStream: false as const,
@@ -9801,6 +10048,10 @@ export const SchedulerService = {
     responseSerialize: (value: Empty): Buffer => serialize(Empty, value),
     responseDeserialize: (value: Buffer): Empty => Empty.decode(value),
   },
+  /**
+   * Downloads the layers of a container image to hosts of the cluster. Answered once the work has begun; StatImage
+   * tells how far it is.
+   */
   preheatImage: {
     path: "/scheduler.v2.Scheduler/PreheatImage" as const,
     requestStream: false as const,
@@ -9810,6 +10061,7 @@ export const SchedulerService = {
     responseSerialize: (value: Empty): Buffer => serialize(Empty, value),
     responseDeserialize: (value: Buffer): Empty => Empty.decode(value),
   },
+  /** Tells which hosts hold which layers of an image. */
   statImage: {
     path: "/scheduler.v2.Scheduler/StatImage" as const,
     requestStream: false as const,
@@ -9819,6 +10071,10 @@ export const SchedulerService = {
     responseSerialize: (value: StatImageResponse): Buffer => serialize(StatImageResponse, value),
     responseDeserialize: (value: Buffer): StatImageResponse => StatImageResponse.decode(value),
   },
+  /**
+   * Downloads a file, or a directory when the URL ends in `/`, to hosts of the cluster. Answered once the work has
+   * begun.
+   */
   preheatFile: {
     path: "/scheduler.v2.Scheduler/PreheatFile" as const,
     requestStream: false as const,
@@ -9828,6 +10084,7 @@ export const SchedulerService = {
     responseSerialize: (value: Empty): Buffer => serialize(Empty, value),
     responseDeserialize: (value: Buffer): Empty => Empty.decode(value),
   },
+  /** Tells which hosts hold a file. */
   statFile: {
     path: "/scheduler.v2.Scheduler/StatFile" as const,
     requestStream: false as const,
@@ -9840,51 +10097,107 @@ export const SchedulerService = {
 } as const;
 
 export interface SchedulerServer extends UntypedServiceImplementation {
+  /**
+   * One download of a standard task, from its registration to its end. The peer sends what happens, the scheduler
+   * sends parents or tells it to use the source.
+   */
   announcePeer: handleBidiStreamingCall<AnnouncePeerRequest, AnnouncePeerResponse>;
+  /** One peer of a standard task; NOT_FOUND when the scheduler does not know it. */
   statPeer: handleUnaryCall<StatPeerRequest, Peer>;
+  /** Forgets a peer of a standard task. */
   deletePeer: handleUnaryCall<DeletePeerRequest, Empty>;
+  /** One standard task; NOT_FOUND when the scheduler does not know it. */
   statTask: handleUnaryCall<StatTaskRequest, Task>;
+  /** A host has removed a standard task: its peers on that host are forgotten. */
   deleteTask: handleUnaryCall<DeleteTaskRequest, Empty>;
+  /** A daemon tells of itself and its load, at its start and every `interval` after that. */
   announceHost: handleUnaryCall<AnnounceHostRequest, Empty>;
+  /** All hosts that the scheduler knows, or those of one type. */
   listHosts: handleUnaryCall<ListHostsRequest, ListHostsResponse>;
+  /** A daemon leaves; its peers are forgotten. */
   deleteHost: handleUnaryCall<DeleteHostRequest, Empty>;
+  /**
+   * One download of a cache task, from its registration to its end. The peer sends what happens, the scheduler sends
+   * parents or tells it to use the source.
+   */
   announceCachePeer: handleBidiStreamingCall<AnnounceCachePeerRequest, AnnounceCachePeerResponse>;
+  /** One peer of a cache task; NOT_FOUND when the scheduler does not know it. */
   statCachePeer: handleUnaryCall<StatCachePeerRequest, CachePeer>;
+  /** Forgets a peer of a cache task. */
   deleteCachePeer: handleUnaryCall<DeleteCachePeerRequest, Empty>;
+  /** One cache task; NOT_FOUND when the scheduler does not know it. */
   statCacheTask: handleUnaryCall<StatCacheTaskRequest, CacheTask>;
+  /** A host has removed a cache task: its peers on that host are forgotten. */
   deleteCacheTask: handleUnaryCall<DeleteCacheTaskRequest, Empty>;
+  /**
+   * One download of a persistent task, from its registration to its end. The peer sends what happens, the scheduler
+   * sends parents or tells it to use the source.
+   */
   announcePersistentPeer: handleBidiStreamingCall<AnnouncePersistentPeerRequest, AnnouncePersistentPeerResponse>;
+  /** One peer of a persistent task; NOT_FOUND when the scheduler does not know it. */
   statPersistentPeer: handleUnaryCall<StatPersistentPeerRequest, PersistentPeer>;
+  /** Forgets a peer of a persistent task. */
   deletePersistentPeer: handleUnaryCall<DeletePersistentPeerRequest, Empty>;
+  /** A host begins to bring a persistent task into the cluster. ALREADY_EXISTS when it is there. */
   uploadPersistentTaskStarted: handleUnaryCall<UploadPersistentTaskStartedRequest, Empty>;
+  /** The host holds all of it; replication begins. */
   uploadPersistentTaskFinished: handleUnaryCall<UploadPersistentTaskFinishedRequest, PersistentTask>;
+  /** It did not work out. */
   uploadPersistentTaskFailed: handleUnaryCall<UploadPersistentTaskFailedRequest, Empty>;
+  /** One persistent task; NOT_FOUND when the scheduler does not know it. */
   statPersistentTask: handleUnaryCall<StatPersistentTaskRequest, PersistentTask>;
+  /** Removes a persistent task from the scheduler and from all hosts. */
   deletePersistentTask: handleUnaryCall<DeletePersistentTaskRequest, Empty>;
+  /**
+   * One download of a persistent cache task, from its registration to its end. The peer sends what happens, the
+   * scheduler sends parents or tells it to use the source.
+   */
   announcePersistentCachePeer: handleBidiStreamingCall<
     AnnouncePersistentCachePeerRequest,
     AnnouncePersistentCachePeerResponse
   >;
+  /** One peer of a persistent cache task; NOT_FOUND when the scheduler does not know it. */
   statPersistentCachePeer: handleUnaryCall<StatPersistentCachePeerRequest, PersistentCachePeer>;
+  /** Forgets a peer of a persistent cache task. */
   deletePersistentCachePeer: handleUnaryCall<DeletePersistentCachePeerRequest, Empty>;
+  /** A host begins to bring a persistent cache task into the cluster. ALREADY_EXISTS when it is there. */
   uploadPersistentCacheTaskStarted: handleUnaryCall<UploadPersistentCacheTaskStartedRequest, Empty>;
+  /** The host holds all of it; replication begins. */
   uploadPersistentCacheTaskFinished: handleUnaryCall<UploadPersistentCacheTaskFinishedRequest, PersistentCacheTask>;
+  /** It did not work out. */
   uploadPersistentCacheTaskFailed: handleUnaryCall<UploadPersistentCacheTaskFailedRequest, Empty>;
+  /** One persistent cache task; NOT_FOUND when the scheduler does not know it. */
   statPersistentCacheTask: handleUnaryCall<StatPersistentCacheTaskRequest, PersistentCacheTask>;
+  /** Removes a persistent cache task from the scheduler and from all hosts. */
   deletePersistentCacheTask: handleUnaryCall<DeletePersistentCacheTaskRequest, Empty>;
+  /**
+   * Downloads the layers of a container image to hosts of the cluster. Answered once the work has begun; StatImage
+   * tells how far it is.
+   */
   preheatImage: handleUnaryCall<PreheatImageRequest, Empty>;
+  /** Tells which hosts hold which layers of an image. */
   statImage: handleUnaryCall<StatImageRequest, StatImageResponse>;
+  /**
+   * Downloads a file, or a directory when the URL ends in `/`, to hosts of the cluster. Answered once the work has
+   * begun.
+   */
   preheatFile: handleUnaryCall<PreheatFileRequest, Empty>;
+  /** Tells which hosts hold a file. */
   statFile: handleUnaryCall<StatFileRequest, StatFileResponse>;
 }
 
 export interface SchedulerClient extends Client {
+  /**
+   * One download of a standard task, from its registration to its end. The peer sends what happens, the scheduler
+   * sends parents or tells it to use the source.
+   */
   announcePeer(): ClientDuplexStream<AnnouncePeerRequest, AnnouncePeerResponse>;
   announcePeer(options: Partial<CallOptions>): ClientDuplexStream<AnnouncePeerRequest, AnnouncePeerResponse>;
   announcePeer(
     metadata: Metadata,
     options?: Partial<CallOptions>,
   ): ClientDuplexStream<AnnouncePeerRequest, AnnouncePeerResponse>;
+  /** One peer of a standard task; NOT_FOUND when the scheduler does not know it. */
   statPeer(request: StatPeerRequest, callback: (error: ServiceError | null, response: Peer) => void): ClientUnaryCall;
   statPeer(
     request: StatPeerRequest,
@@ -9897,6 +10210,7 @@ export interface SchedulerClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: Peer) => void,
   ): ClientUnaryCall;
+  /** Forgets a peer of a standard task. */
   deletePeer(
     request: DeletePeerRequest,
     callback: (error: ServiceError | null, response: Empty) => void,
@@ -9912,6 +10226,7 @@ export interface SchedulerClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: Empty) => void,
   ): ClientUnaryCall;
+  /** One standard task; NOT_FOUND when the scheduler does not know it. */
   statTask(request: StatTaskRequest, callback: (error: ServiceError | null, response: Task) => void): ClientUnaryCall;
   statTask(
     request: StatTaskRequest,
@@ -9924,6 +10239,7 @@ export interface SchedulerClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: Task) => void,
   ): ClientUnaryCall;
+  /** A host has removed a standard task: its peers on that host are forgotten. */
   deleteTask(
     request: DeleteTaskRequest,
     callback: (error: ServiceError | null, response: Empty) => void,
@@ -9939,6 +10255,7 @@ export interface SchedulerClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: Empty) => void,
   ): ClientUnaryCall;
+  /** A daemon tells of itself and its load, at its start and every `interval` after that. */
   announceHost(
     request: AnnounceHostRequest,
     callback: (error: ServiceError | null, response: Empty) => void,
@@ -9954,6 +10271,7 @@ export interface SchedulerClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: Empty) => void,
   ): ClientUnaryCall;
+  /** All hosts that the scheduler knows, or those of one type. */
   listHosts(
     request: ListHostsRequest,
     callback: (error: ServiceError | null, response: ListHostsResponse) => void,
@@ -9969,6 +10287,7 @@ export interface SchedulerClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListHostsResponse) => void,
   ): ClientUnaryCall;
+  /** A daemon leaves; its peers are forgotten. */
   deleteHost(
     request: DeleteHostRequest,
     callback: (error: ServiceError | null, response: Empty) => void,
@@ -9984,6 +10303,10 @@ export interface SchedulerClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: Empty) => void,
   ): ClientUnaryCall;
+  /**
+   * One download of a cache task, from its registration to its end. The peer sends what happens, the scheduler sends
+   * parents or tells it to use the source.
+   */
   announceCachePeer(): ClientDuplexStream<AnnounceCachePeerRequest, AnnounceCachePeerResponse>;
   announceCachePeer(
     options: Partial<CallOptions>,
@@ -9992,6 +10315,7 @@ export interface SchedulerClient extends Client {
     metadata: Metadata,
     options?: Partial<CallOptions>,
   ): ClientDuplexStream<AnnounceCachePeerRequest, AnnounceCachePeerResponse>;
+  /** One peer of a cache task; NOT_FOUND when the scheduler does not know it. */
   statCachePeer(
     request: StatCachePeerRequest,
     callback: (error: ServiceError | null, response: CachePeer) => void,
@@ -10007,6 +10331,7 @@ export interface SchedulerClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CachePeer) => void,
   ): ClientUnaryCall;
+  /** Forgets a peer of a cache task. */
   deleteCachePeer(
     request: DeleteCachePeerRequest,
     callback: (error: ServiceError | null, response: Empty) => void,
@@ -10022,6 +10347,7 @@ export interface SchedulerClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: Empty) => void,
   ): ClientUnaryCall;
+  /** One cache task; NOT_FOUND when the scheduler does not know it. */
   statCacheTask(
     request: StatCacheTaskRequest,
     callback: (error: ServiceError | null, response: CacheTask) => void,
@@ -10037,6 +10363,7 @@ export interface SchedulerClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CacheTask) => void,
   ): ClientUnaryCall;
+  /** A host has removed a cache task: its peers on that host are forgotten. */
   deleteCacheTask(
     request: DeleteCacheTaskRequest,
     callback: (error: ServiceError | null, response: Empty) => void,
@@ -10052,6 +10379,10 @@ export interface SchedulerClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: Empty) => void,
   ): ClientUnaryCall;
+  /**
+   * One download of a persistent task, from its registration to its end. The peer sends what happens, the scheduler
+   * sends parents or tells it to use the source.
+   */
   announcePersistentPeer(): ClientDuplexStream<AnnouncePersistentPeerRequest, AnnouncePersistentPeerResponse>;
   announcePersistentPeer(
     options: Partial<CallOptions>,
@@ -10060,6 +10391,7 @@ export interface SchedulerClient extends Client {
     metadata: Metadata,
     options?: Partial<CallOptions>,
   ): ClientDuplexStream<AnnouncePersistentPeerRequest, AnnouncePersistentPeerResponse>;
+  /** One peer of a persistent task; NOT_FOUND when the scheduler does not know it. */
   statPersistentPeer(
     request: StatPersistentPeerRequest,
     callback: (error: ServiceError | null, response: PersistentPeer) => void,
@@ -10075,6 +10407,7 @@ export interface SchedulerClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: PersistentPeer) => void,
   ): ClientUnaryCall;
+  /** Forgets a peer of a persistent task. */
   deletePersistentPeer(
     request: DeletePersistentPeerRequest,
     callback: (error: ServiceError | null, response: Empty) => void,
@@ -10090,6 +10423,7 @@ export interface SchedulerClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: Empty) => void,
   ): ClientUnaryCall;
+  /** A host begins to bring a persistent task into the cluster. ALREADY_EXISTS when it is there. */
   uploadPersistentTaskStarted(
     request: UploadPersistentTaskStartedRequest,
     callback: (error: ServiceError | null, response: Empty) => void,
@@ -10105,6 +10439,7 @@ export interface SchedulerClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: Empty) => void,
   ): ClientUnaryCall;
+  /** The host holds all of it; replication begins. */
   uploadPersistentTaskFinished(
     request: UploadPersistentTaskFinishedRequest,
     callback: (error: ServiceError | null, response: PersistentTask) => void,
@@ -10120,6 +10455,7 @@ export interface SchedulerClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: PersistentTask) => void,
   ): ClientUnaryCall;
+  /** It did not work out. */
   uploadPersistentTaskFailed(
     request: UploadPersistentTaskFailedRequest,
     callback: (error: ServiceError | null, response: Empty) => void,
@@ -10135,6 +10471,7 @@ export interface SchedulerClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: Empty) => void,
   ): ClientUnaryCall;
+  /** One persistent task; NOT_FOUND when the scheduler does not know it. */
   statPersistentTask(
     request: StatPersistentTaskRequest,
     callback: (error: ServiceError | null, response: PersistentTask) => void,
@@ -10150,6 +10487,7 @@ export interface SchedulerClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: PersistentTask) => void,
   ): ClientUnaryCall;
+  /** Removes a persistent task from the scheduler and from all hosts. */
   deletePersistentTask(
     request: DeletePersistentTaskRequest,
     callback: (error: ServiceError | null, response: Empty) => void,
@@ -10165,6 +10503,10 @@ export interface SchedulerClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: Empty) => void,
   ): ClientUnaryCall;
+  /**
+   * One download of a persistent cache task, from its registration to its end. The peer sends what happens, the
+   * scheduler sends parents or tells it to use the source.
+   */
   announcePersistentCachePeer(): ClientDuplexStream<
     AnnouncePersistentCachePeerRequest,
     AnnouncePersistentCachePeerResponse
@@ -10176,6 +10518,7 @@ export interface SchedulerClient extends Client {
     metadata: Metadata,
     options?: Partial<CallOptions>,
   ): ClientDuplexStream<AnnouncePersistentCachePeerRequest, AnnouncePersistentCachePeerResponse>;
+  /** One peer of a persistent cache task; NOT_FOUND when the scheduler does not know it. */
   statPersistentCachePeer(
     request: StatPersistentCachePeerRequest,
     callback: (error: ServiceError | null, response: PersistentCachePeer) => void,
@@ -10191,6 +10534,7 @@ export interface SchedulerClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: PersistentCachePeer) => void,
   ): ClientUnaryCall;
+  /** Forgets a peer of a persistent cache task. */
   deletePersistentCachePeer(
     request: DeletePersistentCachePeerRequest,
     callback: (error: ServiceError | null, response: Empty) => void,
@@ -10206,6 +10550,7 @@ export interface SchedulerClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: Empty) => void,
   ): ClientUnaryCall;
+  /** A host begins to bring a persistent cache task into the cluster. ALREADY_EXISTS when it is there. */
   uploadPersistentCacheTaskStarted(
     request: UploadPersistentCacheTaskStartedRequest,
     callback: (error: ServiceError | null, response: Empty) => void,
@@ -10221,6 +10566,7 @@ export interface SchedulerClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: Empty) => void,
   ): ClientUnaryCall;
+  /** The host holds all of it; replication begins. */
   uploadPersistentCacheTaskFinished(
     request: UploadPersistentCacheTaskFinishedRequest,
     callback: (error: ServiceError | null, response: PersistentCacheTask) => void,
@@ -10236,6 +10582,7 @@ export interface SchedulerClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: PersistentCacheTask) => void,
   ): ClientUnaryCall;
+  /** It did not work out. */
   uploadPersistentCacheTaskFailed(
     request: UploadPersistentCacheTaskFailedRequest,
     callback: (error: ServiceError | null, response: Empty) => void,
@@ -10251,6 +10598,7 @@ export interface SchedulerClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: Empty) => void,
   ): ClientUnaryCall;
+  /** One persistent cache task; NOT_FOUND when the scheduler does not know it. */
   statPersistentCacheTask(
     request: StatPersistentCacheTaskRequest,
     callback: (error: ServiceError | null, response: PersistentCacheTask) => void,
@@ -10266,6 +10614,7 @@ export interface SchedulerClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: PersistentCacheTask) => void,
   ): ClientUnaryCall;
+  /** Removes a persistent cache task from the scheduler and from all hosts. */
   deletePersistentCacheTask(
     request: DeletePersistentCacheTaskRequest,
     callback: (error: ServiceError | null, response: Empty) => void,
@@ -10281,6 +10630,10 @@ export interface SchedulerClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: Empty) => void,
   ): ClientUnaryCall;
+  /**
+   * Downloads the layers of a container image to hosts of the cluster. Answered once the work has begun; StatImage
+   * tells how far it is.
+   */
   preheatImage(
     request: PreheatImageRequest,
     callback: (error: ServiceError | null, response: Empty) => void,
@@ -10296,6 +10649,7 @@ export interface SchedulerClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: Empty) => void,
   ): ClientUnaryCall;
+  /** Tells which hosts hold which layers of an image. */
   statImage(
     request: StatImageRequest,
     callback: (error: ServiceError | null, response: StatImageResponse) => void,
@@ -10311,6 +10665,10 @@ export interface SchedulerClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: StatImageResponse) => void,
   ): ClientUnaryCall;
+  /**
+   * Downloads a file, or a directory when the URL ends in `/`, to hosts of the cluster. Answered once the work has
+   * begun.
+   */
   preheatFile(
     request: PreheatFileRequest,
     callback: (error: ServiceError | null, response: Empty) => void,
@@ -10326,6 +10684,7 @@ export interface SchedulerClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: Empty) => void,
   ): ClientUnaryCall;
+  /** Tells which hosts hold a file. */
   statFile(
     request: StatFileRequest,
     callback: (error: ServiceError | null, response: StatFileResponse) => void,
