@@ -29,7 +29,7 @@ const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$/;
 // A header value may not carry a line end (it would start another header) or a NUL.
 const HEADER_VALUE = /^[^\r\n\0]*$/;
 const DIGEST =
-  /^(?:md5:[0-9a-fA-F]{32}|sha1:[0-9a-fA-F]{40}|sha256:[0-9a-fA-F]{64}|sha512:[0-9a-fA-F]{128}|crc32:[0-9]{1,10})$/;
+  /^(?:md5:[0-9a-fA-F]{32}|sha1:[0-9a-fA-F]{40}|sha256:[0-9a-fA-F]{64}|sha512:[0-9a-fA-F]{128}|crc32:[0-9a-fA-F]{1,10})$/;
 
 function refuse(field: string, rule: string): never {
   throw new DfError('invalid-argument', `${field}: ${rule}`, { details: { field, rule } });
@@ -93,7 +93,7 @@ function headers(value: unknown, field: string): Record<string, string> {
 function digest(value: unknown, field: string): string {
   const checked = text(value, field);
   if (!DIGEST.test(checked)) {
-    refuse(field, 'must be md5:, sha1:, sha256: or sha512: and hex digits, or crc32: and a number');
+    refuse(field, 'must be md5:, sha1:, sha256: or sha512: and hex digits, or crc32: and the number');
   }
   return checked;
 }

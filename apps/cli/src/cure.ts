@@ -1,0 +1,55 @@
+import { assertNever, type DfError } from '@dragonfly/errors';
+import type { DownloadOptions } from './options.js';
+
+/**
+ * What else may work after a daemon failed: `transfer` = the same daemon with the bytes over the socket, `source` = dfget
+ * fetches from the source itself.
+ */
+export type Cure = 'none' | 'transfer' | 'source';
+
+/** Errors of the file system on the daemon's side: it does not see, or may not write, where the output shall be. */
+const OUTPUT_ERRNOS: ReadonlySet<unknown> = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EROFS']);
+
+/** Decides by what the daemon said whether another way could do better, and whether the user allows it. */
+export function cureFor(error: DfError, options: DownloadOptions): Cure {
+  const cure = anyCureFor(error);
+  if (options.forceHardLink) return 'none';
+  if (cure === 'transfer') return options.transferFromDfdaemon ? allowedSource(options) : 'transfer';
+  return cure === 'source' ? allowedSource(options) : 'none';
+}
+
+function allowedSource(options: DownloadOptions): Cure {
+  return options.disableBackToSource ? 'none' : 'source';
+}
+
+function anyCureFor(error: DfError): Cure {
+  switch (error.code) {
+    // An answer of the source would be the same for dfget; that the daemon got none may be the daemon's network.
+    case 'origin':
+      return error.details['statusCode'] === undefined ? 'source' : 'none';
+    case 'unauthenticated':
+      return 'none';
+    // The request is wrong, the user's limit is reached, or the user gave up.
+    case 'invalid-argument':
+    case 'failed-precondition':
+    case 'already-exists':
+    case 'deadline-exceeded':
+    case 'cancelled':
+      return 'none';
+    // Without an errno it is the daemon's block list, which is not to be gone around.
+    case 'permission-denied':
+      return OUTPUT_ERRNOS.has(error.details['errno']) ? 'transfer' : 'none';
+    case 'not-found':
+      return OUTPUT_ERRNOS.has(error.details['errno']) ? 'transfer' : 'source';
+    // The daemon, the cluster, or what they hold.
+    case 'resource-exhausted':
+    case 'no-space':
+    case 'unavailable':
+    case 'unimplemented':
+    case 'data-loss':
+    case 'internal':
+      return 'source';
+    default:
+      return assertNever(error.code);
+  }
+}

@@ -1,0 +1,163 @@
+import { DfError } from '@dragonfly/errors';
+import { cureFor } from './cure.js';
+import type { DownloadObserver, DownloadResult } from './download-result.js';
+import { downloadByLight, type Caller } from './light-download.js';
+import type { Log } from './log.js';
+import type { DownloadOptions } from './options.js';
+import { reachDaemon, type DaemonAccess } from './reach-daemon.js';
+import { socketsToStart, type SocketChoice } from './sockets.js';
+import type { DaemonProgram } from './start-daemon.js';
+
+/** What a download needs to know of the process it runs in. */
+export interface FetchContext {
+  readonly caller: Caller;
+  readonly env: NodeJS.ProcessEnv;
+  /** Started when no daemon runs. */
+  readonly daemonProgram: DaemonProgram;
+  /** Address of this machine, for when there is no daemon to tell one. */
+  readonly localIp: () => string;
+  readonly log: Log;
+  /** For the user's eyes, whatever the log level. */
+  readonly warn: (text: string) => void;
+  /** Told once, when it is clear who downloads and before anything is. */
+  readonly onReady: (peerIp: string) => void;
+}
+
+/**
+ * Makes the output by the best way there is: a running daemon, one that is started, the source itself.
+ * @throws DfError of the last way tried
+ */
+export async function fetchFile(
+  options: DownloadOptions,
+  context: FetchContext,
+  observer: DownloadObserver,
+  signal: AbortSignal,
+): Promise<DownloadResult> {
+  const ways = new Ways(options, context, observer, signal);
+  if (options.isSourceOnly) {
+    context.onReady(context.localIp());
+    return ways.fromSource();
+  }
+  let access: DaemonAccess;
+  try {
+    access = await ways.daemon();
+  } catch (error) {
+    const failure = DfError.from(error);
+    if (failure.code === 'cancelled') throw failure;
+    if (options.disableBackToSource || options.forceHardLink) throw withAdvice(failure, options);
+    context.warn(`${failure.message}; fetching from the source instead`);
+    context.onReady(context.localIp());
+    return ways.fromSource();
+  }
+  return ways.fromDaemon(access);
+}
+
+class Ways {
+  constructor(
+    private readonly options: DownloadOptions,
+    private readonly context: FetchContext,
+    private readonly observer: DownloadObserver,
+    private readonly signal: AbortSignal,
+  ) {}
+
+  /** A daemon that answers, started if need be. */
+  async daemon(): Promise<DaemonAccess> {
+    const { options, context, signal } = this;
+    const choice: SocketChoice = {
+      endpoint: options.endpoint,
+      workHome: options.workHome,
+      env: context.env,
+      uid: context.caller.uid,
+    };
+    const access = await reachDaemon(choice, signal);
+    if (access.kind !== 'none') {
+      context.log('debug', `daemon answers by ${access.kind} at ${access.sockets.grpcPath}`);
+      return access;
+    }
+    context.log('debug', `no daemon answers: ${access.tried.join(', ')}`);
+    if (!options.mayStartDaemon) {
+      throw new DfError('unavailable', `no daemon answers on ${access.tried.join(', ')}`);
+    }
+    const sockets = socketsToStart(choice);
+    context.log('info', `starting a daemon on ${sockets.grpcPath}`);
+    const { startDaemon } = await import('./start-daemon.js');
+    const client = await startDaemon(
+      {
+        program: context.daemonProgram,
+        sockets,
+        configFile: options.daemonConfigFile,
+        workHome: options.workHome,
+        logDirectory: options.logDirectory,
+        env: context.env,
+      },
+      signal,
+    );
+    return { kind: 'light', client, sockets };
+  }
+
+  /** By the daemon, and by whatever else is left when that fails. */
+  async fromDaemon(access: DaemonAccess): Promise<DownloadResult> {
+    try {
+      return access.kind === 'light' ? await this.#byLight(access) : await this.#byGrpc(access, this.options);
+    } catch (error) {
+      const failure = DfError.from(error);
+      const cure = cureFor(failure, this.options);
+      if (cure === 'none') throw failure;
+      this.context.warn(
+        `the daemon failed: ${failure.message}; ${cure === 'transfer' ? 'asking it for the bytes' : 'fetching from the source'} instead`,
+      );
+      return cure === 'transfer' ? this.#byTransfer(access) : this.fromSource();
+    } finally {
+      if (access.kind === 'light') access.client.close();
+    }
+  }
+
+  async fromSource(): Promise<DownloadResult> {
+    const { downloadDirectly } = await import('./direct-download.js');
+    return downloadDirectly(this.options, this.context.env, this.observer, this.signal);
+  }
+
+  async #byLight(access: DaemonAccess & { kind: 'light' }): Promise<DownloadResult> {
+    if (this.options.printsLines || this.options.transferFromDfdaemon) {
+      const { host } = await access.client.hello({ signal: this.signal });
+      this.context.onReady(host.ip);
+    }
+    if (this.options.transferFromDfdaemon) return this.#download(access, this.options);
+    return downloadByLight(access.client, this.options, this.context.caller, this.observer, this.signal);
+  }
+
+  async #byGrpc(access: DaemonAccess, options: DownloadOptions): Promise<DownloadResult> {
+    this.context.onReady(this.context.localIp());
+    if (options.rateLimitBytesPerSecond !== undefined) {
+      this.context.warn('this daemon has no --ratelimit for one download; its own limits apply');
+    }
+    return this.#download(access, options);
+  }
+
+  /** After the daemon could not write the output where it shall be. */
+  async #byTransfer(access: DaemonAccess): Promise<DownloadResult> {
+    const options = { ...this.options, transferFromDfdaemon: true };
+    try {
+      return await this.#download(access, options);
+    } catch (error) {
+      const failure = DfError.from(error);
+      if (cureFor(failure, options) !== 'source') throw failure;
+      this.context.warn(`the daemon failed: ${failure.message}; fetching from the source instead`);
+      return this.fromSource();
+    }
+  }
+
+  async #download(access: DaemonAccess, options: DownloadOptions): Promise<DownloadResult> {
+    const { downloadByGrpc } = await import('./grpc-download.js');
+    return downloadByGrpc(access.sockets.grpcPath, options, this.context.localIp(), this.observer, this.signal);
+  }
+}
+
+function withAdvice(failure: DfError, options: DownloadOptions): DfError {
+  const flag = options.disableBackToSource ? '--disable-back-to-source' : '--force-hard-link';
+  return new DfError(
+    'failed-precondition',
+    `${failure.message}. Start a daemon (dfget daemon), name its socket with --endpoint, or leave ${flag} out`,
+    { cause: failure },
+  );
+}

@@ -1,0 +1,109 @@
+#!/usr/bin/env node
+import { writeSync } from 'node:fs';
+import { networkInterfaces, userInfo } from 'node:os';
+import path from 'node:path';
+import { isatty } from 'node:tty';
+import { pathToFileURL } from 'node:url';
+import { isErrnoException } from '@dragonfly/errors';
+import { runCommand, type CommandHost } from './command.js';
+import type { DaemonProgram } from './start-daemon.js';
+
+const MIN_NODE_MAJOR = 24;
+const DEFAULT_COLUMNS = 80;
+/** How long a reader of our output may take to make room in its pipe. */
+const MAX_WRITE_WAIT_MS = 10_000;
+const WRITE_RETRY_MS = 5;
+const EXIT_CODE_OF_SIGTERM = 143;
+
+/** The daemon that belongs to this dfget, beside it in the tree. */
+const DAEMON_MAIN = path.join(import.meta.dirname, '../../peer/dist/main.js');
+
+async function main(words: string[]): Promise<void> {
+  if (Number.parseInt(process.versions.node, 10) < MIN_NODE_MAJOR) {
+    writeAll(2, `dfget: Node.js ${MIN_NODE_MAJOR} or later is needed, this is ${process.versions.node}\n`);
+    process.exit(1);
+  }
+  if (words[0] === 'daemon') {
+    await runDaemon(words.slice(1));
+    return;
+  }
+  const interrupt = new AbortController();
+  let signalExitCode: number | undefined;
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      // Twice means now, whatever is left behind.
+      if (interrupt.signal.aborted) process.exit(130);
+      if (signal !== 'SIGINT') signalExitCode = EXIT_CODE_OF_SIGTERM;
+      interrupt.abort(new Error(signal));
+    });
+  }
+  const exitCode = await runCommand(words, createHost(), interrupt.signal);
+  // A connection of the gRPC library would keep the process for a moment.
+  process.exit(exitCode === 130 ? (signalExitCode ?? exitCode) : exitCode);
+}
+
+/** `dfget daemon` of the 2.0 line: the peer daemon, in the foreground, in this process. */
+async function runDaemon(words: readonly string[]): Promise<void> {
+  process.argv.splice(1, process.argv.length - 1, DAEMON_MAIN, ...words);
+  await import(pathToFileURL(DAEMON_MAIN).href);
+}
+
+function createHost(): CommandHost {
+  const isErrorTerminal = isatty(2);
+  return {
+    env: process.env,
+    cwd: process.cwd(),
+    uid: process.getuid?.() ?? 0,
+    gid: process.getgid?.() ?? 0,
+    userName,
+    localIp,
+    writeOutput: (text) => writeAll(1, text),
+    writeError: (text) => writeAll(2, text),
+    isErrorTerminal,
+    // Getting at process.stderr costs some milliseconds; without a terminal there is nothing to ask it.
+    columns: () => (isErrorTerminal ? process.stderr.columns : undefined) || DEFAULT_COLUMNS,
+    nowMs: () => performance.now(),
+    daemonProgram: daemonProgram(process.env['DFGET_DFDAEMON']),
+  };
+}
+
+function daemonProgram(configured: string | undefined): DaemonProgram {
+  if (configured === undefined || configured === '') return { command: process.execPath, args: [DAEMON_MAIN] };
+  return /\.[cm]?js$/.test(configured)
+    ? { command: process.execPath, args: [configured] }
+    : { command: configured, args: [] };
+}
+
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    // An account without an entry in the user database, as containers have.
+    return String(process.getuid?.() ?? 0);
+  }
+}
+
+function localIp(): string {
+  const addresses = Object.values(networkInterfaces()).flatMap((entries) => entries ?? []);
+  const outward = addresses.filter((address) => !address.internal);
+  return (outward.find((address) => address.family === 'IPv4') ?? outward[0])?.address ?? '127.0.0.1';
+}
+
+/** Writes synchronously: the process may exit right after, and process.stdout costs start-up time. */
+function writeAll(descriptor: number, text: string): void {
+  let rest = Buffer.from(text);
+  const giveUpAtMs = performance.now() + MAX_WRITE_WAIT_MS;
+  while (rest.length > 0) {
+    try {
+      rest = rest.subarray(writeSync(descriptor, rest));
+    } catch (error) {
+      // The pipe is full: its reader is slow.
+      const isFull = isErrnoException(error) && error.code === 'EAGAIN';
+      // Anything else: nobody reads it, and the download matters more than its lines.
+      if (!isFull || performance.now() > giveUpAtMs) return;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, WRITE_RETRY_MS);
+    }
+  }
+}
+
+void main(process.argv.slice(2));

@@ -1,0 +1,61 @@
+import { lstatSync } from 'node:fs';
+import { link, open, rename, rm, type FileHandle } from 'node:fs/promises';
+import path from 'node:path';
+import { isErrnoException } from '@dragonfly/errors';
+import { outputExists, type OutputRules } from './output-rules.js';
+
+/** NAME_MAX of Linux, in bytes. */
+const MAX_NAME_BYTES = 255;
+
+/** A file that becomes the output in one step when it is complete, and nothing when it is not. */
+export class PendingOutput {
+  private constructor(
+    private readonly rules: OutputRules,
+    /** In the directory of the output, so that the last step is a rename. */
+    readonly temporaryPath: string,
+  ) {}
+
+  /** Only chooses the name; who writes makes the file. */
+  static beside(rules: OutputRules): PendingOutput {
+    // Only to be unlike the names of other downloads: the file is opened exclusively.
+    const suffix = `.${process.pid.toString(36)}${Date.now().toString(36)}.dfget`;
+    let name = `.${path.basename(rules.outputPath)}`;
+    while (Buffer.byteLength(name + suffix) > MAX_NAME_BYTES) name = [...name].slice(0, -1).join('');
+    return new PendingOutput(rules, path.join(path.dirname(rules.outputPath), name + suffix));
+  }
+
+  /** Makes the file, for reading and writing, with the permissions the caller's umask leaves. */
+  open(): Promise<FileHandle> {
+    return open(this.temporaryPath, 'wx+');
+  }
+
+  /**
+   * Makes it the output.
+   * @throws DfError `already-exists` when an output that may not be replaced has come into being meanwhile
+   */
+  async commit(): Promise<void> {
+    if (this.rules.mayReplaceOutput) {
+      await rename(this.temporaryPath, this.rules.outputPath);
+      return;
+    }
+    // Unlike rename, link never replaces.
+    try {
+      await link(this.temporaryPath, this.rules.outputPath);
+    } catch (error) {
+      if (!isErrnoException(error)) throw error;
+      if (error.code === 'EEXIST') throw outputExists(this.rules.outputPath);
+      // A file system without hard links: the check and the rename are two steps there, it cannot be helped.
+      if (lstatSync(this.rules.outputPath, { throwIfNoEntry: false }) !== undefined) {
+        throw outputExists(this.rules.outputPath);
+      }
+      await rename(this.temporaryPath, this.rules.outputPath);
+      return;
+    }
+    await this.discard();
+  }
+
+  /** Removes what was written; the output is untouched. */
+  async discard(): Promise<void> {
+    await rm(this.temporaryPath, { force: true });
+  }
+}
