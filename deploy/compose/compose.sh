@@ -106,9 +106,9 @@ docker_up() {
   docker_table
   say
   say "Try next:"
-  say "  ${compose_command[*]} exec peer dfget -u=https://registry.npmjs.org/react/latest"
+  say "  ${compose_command[*]} exec peer dfget -u=http://manager:8080/swagger/doc.json"
   say "  ./run.sh demo --peers 3"
-  say "Sign in at http://$(bracketed "${IP:-127.0.0.1}"):${MANAGER_REST_PORT:-8080} as root with the password dragonfly."
+  say "The manager's interface: http://$(bracketed "${IP:-127.0.0.1}"):${MANAGER_REST_PORT:-8080}/swagger (user root, password dragonfly)."
 }
 
 # The variables of docker-compose.yaml that a user may export, one a line.

@@ -133,9 +133,9 @@ local_up() {
   show_table "${services[@]}"
   say
   say "Try next:"
-  say "  $(relative_to_here "$ROOT/bin/dfget") -u=https://registry.npmjs.org/react/latest -O react.json"
+  say "  $(relative_to_here "$ROOT/bin/dfget") -u=http://$(bracketed "$IP"):$MANAGER_REST_PORT/swagger/doc.json -O manager-api.json"
   say "  ./run.sh demo --peers 3"
-  say "Sign in at http://$(bracketed "$IP"):$MANAGER_REST_PORT as root with the password dragonfly."
+  say "The manager's interface: http://$(bracketed "$IP"):$MANAGER_REST_PORT/swagger (user root, password dragonfly)."
 }
 
 local_status() {
