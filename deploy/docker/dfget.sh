@@ -1,2 +1,2 @@
 #!/bin/sh
-exec node /opt/dragonfly/cli/dfget.js "$@"
+exec node /opt/dragonfly/cli/dist/dfget.js "$@"
