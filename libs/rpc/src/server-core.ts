@@ -1,5 +1,5 @@
 import { chmod, rm } from 'node:fs/promises';
-import { type ChannelOptions, Server, type ServerCredentials, type ServiceDefinition } from '@grpc/grpc-js';
+import { type ChannelOptions, Server, type ServerCredentials, type ServiceDefinition, setLogger } from '@grpc/grpc-js';
 import { loadFileDescriptorSetFromBuffer } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 import { DfError } from '@dragonfly/errors';
@@ -60,6 +60,7 @@ export class ServerCore {
     serviceDefinitions: ReadonlyMap<string, ServiceDefinition>,
   ) {
     settings.addresses.forEach(parseAddress);
+    routeLibraryLog(settings.log);
     this.server = new Server(channelOptions(settings));
     const streams = [...serviceDefinitions.values()]
       .flatMap((definition) => Object.values(definition))
@@ -142,6 +143,12 @@ export class ServerCore {
     this.undoExemption();
     await Promise.all(this.socketPaths.map((socketPath) => rm(socketPath, { force: true })));
   }
+}
+
+/** grpc-js has one log for the process and would write it to stderr; the server started last takes it. */
+function routeLibraryLog(log: RpcLog): void {
+  const write = (level: 'warn' | 'debug') => (text: unknown) => log[level]({ library: 'grpc-js' }, String(text));
+  setLogger({ error: write('warn'), info: write('debug'), debug: write('debug') });
 }
 
 function channelOptions(settings: ServerSettings): ChannelOptions {
