@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import path from 'node:path';
 import { Client, credentials, loadPackageDefinition, Metadata, type ServiceError } from '@grpc/grpc-js';
 import { service as healthService } from 'grpc-health-check';
-import { schedulerV2 } from '@dragonfly/proto';
+import { type commonV2, schedulerV2 } from '@dragonfly/proto';
 import { createGrpcClient, GrpcServer, handleBidi, handleUnary, unary, BidiCall } from '../src/index.js';
 import { CapturedLog, CleanUp, startScheduler, temporaryDirectory } from './harness.js';
 
@@ -13,7 +13,7 @@ afterEach(() => cleanUp.run());
 const log = new CapturedLog();
 
 type StatTask = schedulerV2.StatTaskRequest;
-const statTask = handleUnary<StatTask, never>(async () => Promise.resolve({}), log);
+const statTask = handleUnary<StatTask, commonV2.Task>(async () => Promise.resolve({}), log);
 const request = { hostId: 'h', taskId: 't' };
 const soon = { deadlineMs: 5000 };
 
@@ -92,6 +92,27 @@ describe('the request rate limit', () => {
   });
 });
 
+describe('message limits', () => {
+  it('refuse a request that is too large and go on serving', async () => {
+    const { client } = await startScheduler(cleanUp, { statTask }, { maxReceiveBytes: 1000 });
+    const stat = client.statTask.bind(client);
+    await expect(unary(stat, { ...request, hostId: 'x'.repeat(1000) }, soon)).rejects.toMatchObject({
+      code: 'resource-exhausted',
+    });
+    await unary(stat, { ...request, hostId: 'x'.repeat(900) }, soon);
+  });
+
+  it('refuse an answer that is too large for the client', async () => {
+    const big = handleUnary(async () => Promise.resolve({ state: 'x'.repeat(2000) }), log);
+    const { port } = await startScheduler(cleanUp, { statTask: big });
+    const client = createGrpcClient(schedulerV2.SchedulerClient, `127.0.0.1:${port}`, { maxReceiveBytes: 1000 });
+    cleanUp.add(() => client.close());
+    await expect(unary(client.statTask.bind(client), request, soon)).rejects.toMatchObject({
+      code: 'resource-exhausted',
+    });
+  });
+});
+
 describe('addresses', () => {
   it('serves TCP and a unix socket at once and takes the socket away at the end', async () => {
     const socketPath = path.join(await temporaryDirectory(cleanUp), 'sub', 'df.sock');
@@ -165,7 +186,7 @@ describe('stop', () => {
     const answer = Promise.withResolvers<void>();
     const arrived = Promise.withResolvers<void>();
     const { server, client } = await startScheduler(cleanUp, {
-      statTask: handleUnary<StatTask, { id: string }>(async () => {
+      statTask: handleUnary<StatTask, commonV2.Task>(async () => {
         arrived.resolve();
         await answer.promise;
         return { id: 'late' };
