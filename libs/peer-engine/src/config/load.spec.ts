@@ -76,7 +76,10 @@ gc: {policy: {distHighThresholdPercent: 90}}
     ['gc: {policy: {diskHighThresholdPercent: 50}}', 'gc.policy.diskLowThresholdPercent: must not be above'],
     ['manager: {addr: "not an address"}', 'manager.addr: must be host:port'],
     ['proxy: {rules: [{regex: "("}]}', 'proxy.rules[0].regex: must be a regular expression'],
-    [`download: {server: {socketPath: /${'x'.repeat(107)}}}`, 'download.server.socketPath: must have at most 107 bytes'],
+    [
+      `download: {server: {socketPath: /${'x'.repeat(107)}}}`,
+      'download.server.socketPath: must have at most 107 bytes',
+    ],
   ])('refuses %s by name', async (text, message) => {
     const file = await fileWith(text);
     expect(() => loadDaemonConfig({ file, env: {}, account: ROOT })).toThrow(message);

@@ -36,9 +36,7 @@ export function daemonSchema(places: DefaultPlaces) {
     upload: uploadSchema,
     manager: managerSchema,
     scheduler: schedulerSchema,
-    seedPeer: z
-      .object({ enable: z.boolean().optional(), type: z.enum(['normal', 'super']).optional() })
-      .prefault({}),
+    seedPeer: z.object({ enable: z.boolean().optional(), type: z.enum(['normal', 'super']).optional() }).prefault({}),
     dynconfig: z
       .object({
         refreshInterval: interval().prefault('60s'),

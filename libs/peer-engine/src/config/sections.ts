@@ -43,7 +43,12 @@ export const TLS_RULE = 'caCert, cert and key must be given together';
 
 /** `ip` and `port` of a listener. */
 export function listener(defaults: { ip?: string; port: number }) {
-  return { ip: host().nullish().default(defaults.ip ?? null), port: port().default(defaults.port) };
+  return {
+    ip: host()
+      .nullish()
+      .default(defaults.ip ?? null),
+    port: port().default(defaults.port),
+  };
 }
 
 /** Address of a manager or scheduler: `host:port`, `[ipv6]:port`, with or without `http://` or `https://`. */

@@ -33,6 +33,7 @@ interface Counters {
 /** Measures the traffic of the interface that carries the advertised address. */
 export class NetworkMonitor {
   private readonly listeners = new Set<(rates: NetworkRates) => void>();
+  private readonly stopListeners = new Set<() => void>();
   private readonly interfaceName: string | undefined;
   private readonly now: () => number;
   private timer: NodeJS.Timeout | undefined;
@@ -62,6 +63,15 @@ export class NetworkMonitor {
   stop(): void {
     clearInterval(this.timer);
     this.listeners.clear();
+    for (const listener of this.stopListeners) listener();
+  }
+
+  /** Calls back once sampling ends. @returns takes it back */
+  onStop(listener: () => void): () => void {
+    this.stopListeners.add(listener);
+    return () => {
+      this.stopListeners.delete(listener);
+    };
   }
 
   /** Calls back on every sample. @returns ends it */

@@ -1,0 +1,35 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
+/**
+ * Pause before attempt `failures + 1`: doubles from `firstMs` up to `maxMs`, with up to a quarter taken off at random so
+ * that a crowd does not return in step.
+ * @param failures attempts that failed so far, at least 1
+ */
+export function backoffMs(failures: number, firstMs: number, maxMs: number): number {
+  const full = Math.min(maxMs, firstMs * 2 ** Math.min(failures - 1, 30));
+  return full * (1 - Math.random() / 4);
+}
+
+/** Waits. @returns false when the signal ended the wait; never throws */
+export async function sleep(ms: number, signal: AbortSignal): Promise<boolean> {
+  try {
+    await delay(ms, undefined, { signal, ref: false });
+    return true;
+  } catch {
+    // The only reason for `delay` to reject is the signal.
+    return false;
+  }
+}
+
+/** Waits until a promise settles or the time is over, whatever comes first. Errors of the promise are passed on. */
+export async function within<T>(promise: Promise<T>, ms: number): Promise<T | 'late'> {
+  const timeout = Promise.withResolvers<'late'>();
+  const timer = setTimeout(() => {
+    timeout.resolve('late');
+  }, ms);
+  try {
+    return await Promise.race([promise, timeout.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

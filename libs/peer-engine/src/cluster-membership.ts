@@ -1,0 +1,211 @@
+import { access } from 'node:fs/promises';
+import { managerV2, schedulerV2, type commonV2 } from '@dragonfly/proto';
+import { createGrpcClient } from '@dragonfly/rpc';
+import type { Logger, Readiness } from '@dragonfly/telemetry';
+import { HostAnnouncer } from './announce/host-announcer.js';
+import { sleep } from './backoff.js';
+import type { DaemonConfig } from './config/schema.js';
+import { splitAddress } from './config/sections.js';
+import type { ClusterView, DynconfigSource } from './dynconfig/cluster-view.js';
+import { Dynconfig } from './dynconfig/dynconfig.js';
+import { FileSource, StaticSource } from './dynconfig/file-source.js';
+import { ManagerSource } from './dynconfig/manager-source.js';
+import { ViewCache } from './dynconfig/view-cache.js';
+import { addressOf, type HostIdentity } from './host/identity.js';
+import { SeedRegistration } from './manager/seed-registration.js';
+import type { RoleProfile } from './role-profile.js';
+import { AnnouncePeerConversation, PROOF_OF_LIFE_DEADLINE_MS, type Conversation } from './scheduler/conversation.js';
+import { isServing } from './scheduler/health-check.js';
+import { SchedulerSet, type SchedulerLink } from './scheduler/scheduler-set.js';
+import { SeedPresence } from './scheduler/seed-presence.js';
+import type { LinkTls } from './tls-files.js';
+
+/** A download that comes before the first look at the cluster waits so long for it. */
+const FIRST_VIEW_PATIENCE_MS = 1000;
+
+export interface ClusterMembershipOptions {
+  readonly config: DaemonConfig;
+  readonly profile: RoleProfile;
+  readonly identity: HostIdentity;
+  readonly tls: LinkTls;
+  readonly readiness: Readiness;
+  readonly log: Logger;
+  /** The announcement of this moment. */
+  readonly hostNow: () => Promise<commonV2.Host>;
+}
+
+/** What ties the daemon to its cluster: manager, schedulers, its announcements and, for a seed peer, its registration. */
+export class ClusterMembership {
+  readonly schedulers: SchedulerSet;
+  readonly seeds: SeedPresence;
+  readonly announcer: HostAnnouncer;
+  private readonly manager: managerV2.ManagerClient | undefined;
+  private readonly managerAddress: string | undefined;
+  private dynconfig: Dynconfig | undefined;
+  private registration: SeedRegistration | undefined;
+  private readonly firstView = new AbortController();
+  private isAlone = false;
+
+  constructor(private readonly options: ClusterMembershipOptions) {
+    const { config, tls, log, identity } = options;
+    this.schedulers = new SchedulerSet({
+      connect: (address) => createGrpcClient(schedulerV2.SchedulerClient, address, withTls(tls.scheduler)),
+      log,
+      onUsable: (link) => {
+        this.announcer.onUsable(link);
+      },
+      onChange: () => {
+        this.announcer.onChange();
+        this.reportSchedulers();
+      },
+    });
+    this.announcer = new HostAnnouncer({
+      hostNow: options.hostNow,
+      hostId: identity.hostId,
+      intervalMs: config.scheduler.announceInterval,
+      schedulers: () => this.schedulers.all,
+      log,
+      onState: (announced, known) => {
+        this.reportAnnounced(announced, known);
+      },
+    });
+    this.seeds = new SeedPresence(() => this.schedulers.all, config.dynconfig.refreshInterval, log);
+    const split = config.manager.addr ? splitAddress(config.manager.addr) : undefined;
+    if (split !== undefined) {
+      this.managerAddress = addressOf(split.host, split.port);
+      this.manager = createGrpcClient(managerV2.ManagerClient, this.managerAddress, withTls(tls.manager));
+    }
+  }
+
+  get view(): ClusterView | undefined {
+    return this.dynconfig?.view;
+  }
+
+  /** Looks at the cluster, then announces this host. The upload service must serve by now. */
+  async join(uploadPort: number): Promise<void> {
+    const { config, profile, log } = this.options;
+    this.dynconfig = new Dynconfig({
+      source: await this.sourceOfViews(),
+      cache: new ViewCache(config.server.cacheDir),
+      refreshIntervalMs: config.dynconfig.refreshInterval,
+      log,
+      onView: (view, origin) => {
+        this.takeView(view, origin);
+      },
+    });
+    await this.dynconfig.start();
+    this.announcer.start();
+    this.seeds.start();
+    if (profile.registersAs === 'seed-peer') this.registerSeed(uploadPort);
+  }
+
+  /** Waits a moment for the first view of the cluster; a daemon that was just started should not run past its peers. */
+  async whenKnown(): Promise<void> {
+    if (this.firstView.signal.aborted) return;
+    await sleep(FIRST_VIEW_PATIENCE_MS, this.firstView.signal);
+    this.firstView.abort();
+  }
+
+  openConversation(link: SchedulerLink, taskId: string, peerId: string): Conversation {
+    return new AnnouncePeerConversation(
+      link.client.announcePeer(),
+      { hostId: this.options.identity.hostId, taskId, peerId },
+      (signal) => isServing(link.client, PROOF_OF_LIFE_DEADLINE_MS, signal),
+    );
+  }
+
+  /** Says goodbye to schedulers and manager. */
+  async leave(): Promise<void> {
+    await this.seeds.stop();
+    await this.announcer.stop();
+    await Promise.all([this.announcer.leave(), this.registration?.stop()]);
+    await this.dynconfig?.stop();
+    await this.schedulers.stop();
+    this.manager?.close();
+  }
+
+  private async sourceOfViews(): Promise<DynconfigSource | undefined> {
+    const { config, profile, identity, log } = this.options;
+    const onProblem = (problem: string): void => {
+      log.warn({ problem }, 'cluster configuration');
+    };
+    if (this.manager !== undefined && this.managerAddress !== undefined) {
+      return new ManagerSource({
+        client: this.manager,
+        address: this.managerAddress,
+        identity,
+        profile,
+        idc: config.host.idc,
+        location: config.host.location,
+        schedulerClusterId: config.host.schedulerClusterID,
+        onProblem,
+      });
+    }
+    if (config.scheduler.addrs.length > 0) return new StaticSource(config.scheduler.addrs);
+    const hasFile = await access(config.dynconfig.path).then(
+      () => true,
+      () => false,
+    );
+    return hasFile ? new FileSource(config.dynconfig.path, profile, onProblem) : undefined;
+  }
+
+  private takeView(view: ClusterView, origin: 'fresh' | 'cached' | 'alone'): void {
+    const { readiness, log } = this.options;
+    this.isAlone = origin === 'alone';
+    const details = {
+      fresh: `${view.schedulers.length} schedulers`,
+      cached: `${view.schedulers.length} schedulers, from the disk: the manager does not answer`,
+      alone: 'neither manager nor schedulers configured: working alone',
+    };
+    readiness.set('dynconfig', true, details[origin]);
+    void this.schedulers
+      .update(view.schedulers)
+      .catch((error: unknown) => {
+        log.error({ err: error }, 'cannot take over the list of schedulers');
+      })
+      .finally(() => {
+        this.reportSchedulers();
+        this.firstView.abort();
+      });
+  }
+
+  private reportSchedulers(): void {
+    const { readiness } = this.options;
+    const count = this.schedulers.all.length;
+    if (this.isAlone) readiness.set('scheduler-available', true, 'none configured');
+    else readiness.set('scheduler-available', count > 0, `${count} usable`);
+    this.reportAnnounced(0, count, this.isAlone);
+  }
+
+  private reportAnnounced(announced: number, known: number, isAlone = this.isAlone): void {
+    const { readiness } = this.options;
+    if (isAlone) readiness.set('announced', true, 'nobody to announce to');
+    else readiness.set('announced', announced > 0 && announced >= known, `to ${announced} of ${known} schedulers`);
+  }
+
+  private registerSeed(uploadPort: number): void {
+    const { config, identity, readiness, log } = this.options;
+    if (this.manager === undefined) {
+      readiness.set('manager-registered', true, 'no manager configured');
+      return;
+    }
+    this.registration = new SeedRegistration({
+      client: this.manager,
+      identity,
+      clusterId: config.manager.seedPeerClusterID,
+      port: uploadPort,
+      idc: config.host.idc,
+      location: config.host.location,
+      keepAliveIntervalMs: config.manager.keepAliveInterval,
+      log,
+      onState: (isRegistered, detail) => {
+        readiness.set('manager-registered', isRegistered, detail);
+      },
+    });
+    this.registration.start();
+  }
+}
+
+function withTls<T>(tls: T | undefined): { tls?: T } {
+  return tls === undefined ? {} : { tls };
+}

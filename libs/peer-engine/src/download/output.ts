@@ -1,0 +1,87 @@
+import { lstat } from 'node:fs/promises';
+import { isAbsolute } from 'node:path';
+import { DfError, isErrnoException } from '@dragonfly/errors';
+import { isComputable, tryParseDigest } from '@dragonfly/ids';
+import type { StoredTask } from '@dragonfly/piece-store';
+import type { DownloadResult } from './task-run.js';
+
+/** Digest checks that are remembered, so that a second download of a large file need not hash it again. */
+const MAX_REMEMBERED_DIGESTS = 1000;
+
+export interface OutputRequest {
+  /** Absolute path. */
+  readonly path: string;
+  readonly overwrite: boolean;
+  readonly forceHardLink: boolean;
+  /** Who shall own a copied file; only root can give files away. */
+  readonly owner?: { readonly uid: number; readonly gid: number };
+}
+
+/** Makes finished downloads visible: checked first, then linked or copied under their name in one step. */
+export class OutputWriter {
+  private readonly verified = new Set<string>();
+
+  /** @param discard deletes a task whose content is not what its requester expected */
+  constructor(private readonly discard: (task: StoredTask) => Promise<void>) {}
+
+  /**
+   * Refuses early what would be refused at the end.
+   * @throws DfError `already-exists`, `invalid-argument`
+   */
+  async check(output: OutputRequest | undefined, digest: string | undefined): Promise<void> {
+    const parsed = digest === undefined || digest === '' ? undefined : tryParseDigest(digest);
+    if (parsed !== undefined && !isComputable(parsed.algorithm)) {
+      throw new DfError('invalid-argument', `digest: ${parsed.algorithm} cannot be checked by this daemon`);
+    }
+    if (output === undefined) return;
+    if (!isAbsolute(output.path)) {
+      throw new DfError('invalid-argument', `output path ${output.path} must be absolute`);
+    }
+    if (output.overwrite) return;
+    try {
+      await lstat(output.path);
+    } catch (error) {
+      if (isErrnoException(error) && error.code === 'ENOENT') return;
+      throw DfError.from(error);
+    }
+    throw new DfError('already-exists', `output path ${output.path} is already there; use --overwrite to replace it`);
+  }
+
+  /**
+   * Checks the digest of a finished download and puts it at its path. Content that was fetched just now and is not what
+   * the caller expected is thrown away, so that the next request fetches it anew; content that was here before stays,
+   * because the expectation may be what is wrong.
+   * @returns how the output came to be; `stored` without one
+   * @throws DfError `data-loss`, `already-exists`, `permission-denied`, `no-space`, `failed-precondition`
+   */
+  async deliver(
+    result: DownloadResult,
+    digest: string | undefined,
+    output: OutputRequest | undefined,
+    signal: AbortSignal,
+  ): Promise<'linked' | 'reflinked' | 'copied' | 'stored'> {
+    const { task, range } = result;
+    if (digest !== undefined && digest !== '' && range === undefined && !(await this.hasDigest(task, digest, signal))) {
+      if (!result.isLocalHit) await this.discard(task);
+      throw new DfError('data-loss', `the content has not the digest ${digest}`, { details: { expected: digest } });
+    }
+    if (output === undefined) return 'stored';
+    return task.linkTo(output.path, {
+      overwrite: output.overwrite,
+      mode: output.forceHardLink ? 'hard-link-only' : 'auto',
+      signal,
+      ...(output.owner === undefined ? {} : { owner: output.owner }),
+      ...(range === undefined ? {} : { range: { startBytes: range.start, lengthBytes: range.length } }),
+    });
+  }
+
+  private async hasDigest(task: StoredTask, digest: string, signal: AbortSignal): Promise<boolean> {
+    const key = `${task.kind} ${task.id} ${task.meta.createdAtMs} ${digest}`;
+    if (this.verified.has(key)) return true;
+    if (!(await task.verify(digest, signal))) return false;
+    this.verified.add(key);
+    const oldest = this.verified.values().next().value;
+    if (this.verified.size > MAX_REMEMBERED_DIGESTS && oldest !== undefined) this.verified.delete(oldest);
+    return true;
+  }
+}

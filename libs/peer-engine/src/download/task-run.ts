@@ -1,0 +1,278 @@
+import { DfError } from '@dragonfly/errors';
+import { piecesOfRange, type ByteRange, type PieceSpan } from '@dragonfly/ids';
+import type { PieceRecord, StoredTask } from '@dragonfly/piece-store';
+import type { Logger } from '@dragonfly/telemetry';
+import { RateLimiter } from '@dragonfly/vortex';
+import { isContentChange } from '../source/source-plan.js';
+import { Attempt, type AttemptServices } from './attempt.js';
+import { resolveRange } from './byte-range.js';
+import type { DownloadRequest } from './download-request.js';
+import { PieceTracker } from './piece-tracker.js';
+import { markFailed, type PreparedTask } from './preparation.js';
+import { noTraffic, type Traffic, type TrafficOrigin } from './traffic.js';
+
+/** Attempts one request may begin: its own, and one more when the origin's content changed under it. */
+const MAX_OWN_ATTEMPTS = 2;
+
+/** What a request is told when its task is known, before any piece. */
+export interface StartedInfo {
+  readonly task: StoredTask;
+  readonly peerId: string;
+  /** The bytes asked for; undefined: all. */
+  readonly range: ByteRange | undefined;
+  /** Undefined while the length of the content is unknown. */
+  readonly wanted: PieceSpan | undefined;
+  /** Everything asked for was in the store already. */
+  readonly isFinished: boolean;
+}
+
+/** Callbacks of one request; they must not block. */
+export interface DownloadObserver {
+  started?(info: StartedInfo): void;
+  piece?(record: PieceRecord, origin: TrafficOrigin): void;
+}
+
+export interface DownloadResult {
+  readonly task: StoredTask;
+  readonly range: ByteRange | undefined;
+  readonly traffic: Traffic;
+  /** Everything was in the store already; nobody was asked. */
+  readonly isLocalHit: boolean;
+}
+
+export interface TaskRunServices {
+  readonly attempts: AttemptServices;
+  prepare(request: DownloadRequest, signal: AbortSignal): Promise<PreparedTask>;
+  /** Whether schedulers are asked for a request of so many bytes. */
+  usesScheduler(request: DownloadRequest, wantedBytes: number | undefined): boolean;
+  discard(request: DownloadRequest): Promise<void>;
+  readonly log: Logger;
+}
+
+interface RunningAttempt {
+  readonly attempt: Attempt;
+  readonly finished: Promise<void>;
+  readonly stop: AbortController;
+  users: number;
+}
+
+/**
+ * All that goes on about one task in this process. Requests that come together share one download: each hears of its
+ * progress, and the download stops when the last of them has gone.
+ */
+export class TaskRun {
+  private readonly attempts = new Set<RunningAttempt>();
+  private preparing: Promise<PreparedTask> | undefined;
+  private readonly stopped = new AbortController();
+  /** Requests being served; the owner keeps the count. */
+  users = 0;
+
+  constructor(private readonly services: TaskRunServices) {}
+
+  get isDownloading(): boolean {
+    return this.attempts.size > 0;
+  }
+
+  /** Ends every request and download of the task. */
+  abort(reason: DfError): void {
+    this.stopped.abort(reason);
+    for (const running of this.attempts) running.stop.abort(reason);
+  }
+
+  /** Resolves when nothing is under way any more. */
+  async whenQuiet(): Promise<void> {
+    await Promise.allSettled([...this.attempts].map((running) => running.finished));
+  }
+
+  /**
+   * Serves one request.
+   * @throws DfError why the pieces could not be had; `cancelled` or `deadline-exceeded` by the signal
+   */
+  async serve(request: DownloadRequest, observer: DownloadObserver, outer: AbortSignal): Promise<DownloadResult> {
+    const signal = AbortSignal.any([outer, this.stopped.signal]);
+    for (let own = 1; ; own += 1) {
+      try {
+        return await this.serveOnce(request, observer, signal, own === 1);
+      } catch (caught) {
+        const error = signal.aborted ? DfError.from(signal.reason, 'cancelled') : DfError.from(caught);
+        if (!isContentChange(error) || own >= MAX_OWN_ATTEMPTS || this.users > 1) throw error;
+        // Pieces of the old content are worthless: begin again with the new one.
+        this.services.log.info({ taskId: request.taskId }, 'the content changed at the origin, beginning again');
+        this.preparing = undefined;
+        await this.services.discard(request);
+      }
+    }
+  }
+
+  private async serveOnce(
+    request: DownloadRequest,
+    observer: DownloadObserver,
+    signal: AbortSignal,
+    isFirst: boolean,
+  ): Promise<DownloadResult> {
+    const { task } = await this.prepare(request, signal);
+    const unpin = task.pin();
+    const traffic = noTraffic();
+    const length = task.contentLengthBytes;
+    const range = request.range === undefined || length === undefined ? undefined : resolveRange(request.range, length);
+    const wanted =
+      range === undefined || length === undefined ? undefined : piecesOfRange(range, length, task.pieceLengthBytes);
+    const early: [PieceRecord, TrafficOrigin][] = [];
+    let hasStarted = false;
+    const tracker = new PieceTracker(task, wanted, (record, origin) => {
+      traffic[origin] += record.lengthBytes;
+      if (hasStarted) observer.piece?.(record, origin);
+      else early.push([record, origin]);
+    });
+    try {
+      const isLocalHit = tracker.check();
+      const joined = isLocalHit ? undefined : this.join(request, tracker, task);
+      const peerId = joined?.running.attempt.peerId ?? this.services.attempts.newPeerId();
+      if (isFirst) observer.started?.({ task, peerId, range, wanted, isFinished: isLocalHit });
+      hasStarted = true;
+      for (const [record, origin] of early) observer.piece?.(record, origin);
+      if (joined !== undefined) await this.await(joined, request, tracker, task, signal);
+      if (!task.isComplete && task.contentLengthBytes !== undefined && task.missingPieces().length === 0) {
+        await task.complete();
+      }
+      return {
+        task,
+        range:
+          request.range === undefined
+            ? undefined
+            : (range ?? resolveRange(request.range, task.contentLengthBytes ?? 0)),
+        traffic,
+        isLocalHit,
+      };
+    } finally {
+      tracker.stop();
+      unpin();
+    }
+  }
+
+  /** Of requests that come together one asks the origin, the others wait for what it hears. */
+  private async prepare(request: DownloadRequest, signal: AbortSignal): Promise<PreparedTask> {
+    if (this.preparing !== undefined) {
+      try {
+        return await unlessAborted(this.preparing, signal);
+      } catch (error) {
+        // Another request's headers or patience failed there; this one has its own.
+        if (signal.aborted) throw error;
+      }
+    }
+    const preparing = this.services.prepare(request, signal);
+    this.preparing = preparing;
+    try {
+      return await preparing;
+    } catch (error) {
+      if (this.preparing === preparing) this.preparing = undefined;
+      throw error;
+    }
+  }
+
+  /** Waits until the pieces are there, if need be by an attempt of its own when another's fails. */
+  private async await(
+    first: { readonly running: RunningAttempt; readonly isOwn: boolean },
+    request: DownloadRequest,
+    tracker: PieceTracker,
+    task: StoredTask,
+    signal: AbortSignal,
+  ): Promise<void> {
+    let joined = first;
+    for (;;) {
+      try {
+        await unlessAborted(Promise.race([joined.running.finished, tracker.completed]), signal);
+        if (tracker.check()) return;
+        if (joined.isOwn) throw new DfError('internal', 'a download ended without all its pieces');
+      } catch (caught) {
+        if (signal.aborted || joined.isOwn) {
+          const error = DfError.from(caught);
+          if (joined.isOwn && !signal.aborted) {
+            this.preparing = undefined;
+            if (!isContentChange(error)) await markFailed(task, error);
+          }
+          throw error;
+        }
+      } finally {
+        this.leave(joined.running);
+      }
+      joined = this.join(request, tracker, task);
+    }
+  }
+
+  /** Takes part in a running attempt that brings all that is missing, or begins one. */
+  private join(
+    request: DownloadRequest,
+    tracker: PieceTracker,
+    task: StoredTask,
+  ): { running: RunningAttempt; isOwn: boolean } {
+    const missing = tracker.missing();
+    for (const running of this.attempts) {
+      if (!running.stop.signal.aborted && covers(running.attempt.wanted, missing)) {
+        running.users += 1;
+        return { running, isOwn: false };
+      }
+    }
+    return { running: this.begin(request, missing, task), isOwn: true };
+  }
+
+  private begin(request: DownloadRequest, missing: readonly number[] | undefined, task: StoredTask): RunningAttempt {
+    const first = missing?.[0];
+    const last = missing?.at(-1);
+    const isAll = missing === undefined || missing.length === task.missingPieces().length;
+    const wanted = isAll || first === undefined || last === undefined ? undefined : { first, count: last - first + 1 };
+    const wantedBytes =
+      request.range === undefined || task.contentLengthBytes === undefined
+        ? task.contentLengthBytes
+        : resolveRange(request.range, task.contentLengthBytes).length;
+    const stop = new AbortController();
+    const attempt = new Attempt(
+      {
+        task,
+        request,
+        wanted,
+        usesScheduler: this.services.usesScheduler(request, wantedBytes),
+        limiters:
+          request.rateLimitBytesPerSecond === undefined ? [] : [new RateLimiter(request.rateLimitBytesPerSecond)],
+        log: this.services.log.child({ taskId: task.id }),
+      },
+      this.services.attempts,
+    );
+    const running: RunningAttempt = { attempt, finished: attempt.run(stop.signal), stop, users: 1 };
+    this.attempts.add(running);
+    const forget = (): void => {
+      this.attempts.delete(running);
+    };
+    running.finished.then(forget, forget);
+    return running;
+  }
+
+  private leave(running: RunningAttempt): void {
+    running.users -= 1;
+    // One that has all its pieces only says goodbye to the scheduler, and may do so in its own time.
+    if (running.users > 0 || running.attempt.isDone()) return;
+    running.stop.abort(new DfError('cancelled', 'nobody wants the download any more'));
+  }
+}
+
+/** Whether an attempt for `wanted` (undefined: everything) brings all of `missing` (undefined: unknown). */
+function covers(wanted: PieceSpan | undefined, missing: readonly number[] | undefined): boolean {
+  if (wanted === undefined) return true;
+  return (
+    missing !== undefined && missing.every((number) => number >= wanted.first && number < wanted.first + wanted.count)
+  );
+}
+
+async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  if (signal.aborted) throw DfError.from(signal.reason, 'cancelled');
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = (): void => {
+    aborted.reject(DfError.from(signal.reason, 'cancelled'));
+  };
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([promise, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}

@@ -1,0 +1,97 @@
+import { DfError } from '@dragonfly/errors';
+import type { Logger } from '@dragonfly/telemetry';
+import { backoffMs, sleep, within } from '../backoff.js';
+import { EMPTY_BLOCK_LIST } from './block-list.js';
+import type { ClusterView, DynconfigSource } from './cluster-view.js';
+import type { ViewCache } from './view-cache.js';
+
+/** First pause after a failed refresh; doubles up to the refresh interval. */
+const RETRY_FIRST_MS = 500;
+/** A source that takes longer for its first answer is waited for in the background. */
+const FIRST_ANSWER_MS = 1000;
+
+export interface DynconfigOptions {
+  /** Absent: the daemon has neither manager nor schedulers and works alone. */
+  readonly source: DynconfigSource | undefined;
+  readonly cache: ViewCache;
+  readonly refreshIntervalMs: number;
+  readonly log: Logger;
+  /** Told about every view, the cached one included. */
+  readonly onView: (view: ClusterView, origin: 'fresh' | 'cached' | 'alone') => void;
+}
+
+/** Keeps the view of the cluster fresh: at start, then at every interval, sooner after a failure. */
+export class Dynconfig {
+  private readonly stopped = new AbortController();
+  private running: Promise<void> | undefined;
+  private current: ClusterView = { schedulers: [], blockList: EMPTY_BLOCK_LIST };
+  private hasCacheProblem = false;
+  private isFresh = false;
+
+  constructor(private readonly options: DynconfigOptions) {}
+
+  get view(): ClusterView {
+    return this.current;
+  }
+
+  /**
+   * Makes the first view and returns. A source that does not answer at once is waited for in the background, the view on
+   * disk serves meanwhile.
+   */
+  async start(): Promise<void> {
+    const { source, cache } = this.options;
+    if (source === undefined) {
+      this.apply(this.current, 'alone');
+      return;
+    }
+    const first = this.refresh(source);
+    if ((await within(first, FIRST_ANSWER_MS)) !== true) {
+      const cached = await cache.read();
+      if (cached !== undefined && !this.isFresh) this.apply(cached, 'cached');
+    }
+    this.running = this.run(source, first);
+  }
+
+  async stop(): Promise<void> {
+    this.stopped.abort();
+    await this.running;
+  }
+
+  private async run(source: DynconfigSource, first: Promise<boolean>): Promise<void> {
+    const { refreshIntervalMs } = this.options;
+    let failures = (await first) ? 0 : 1;
+    while (!this.stopped.signal.aborted) {
+      const pauseMs = failures === 0 ? refreshIntervalMs : backoffMs(failures, RETRY_FIRST_MS, refreshIntervalMs);
+      if (!(await sleep(pauseMs, this.stopped.signal))) return;
+      failures = (await this.refresh(source)) ? 0 : failures + 1;
+    }
+  }
+
+  private async refresh(source: DynconfigSource): Promise<boolean> {
+    const { cache, log } = this.options;
+    let view: ClusterView;
+    try {
+      view = await source.load(this.stopped.signal);
+    } catch (caught) {
+      if (!this.stopped.signal.aborted) {
+        log.warn({ source: source.name, reason: DfError.from(caught).message }, 'cannot refresh the cluster view');
+      }
+      return false;
+    }
+    this.isFresh = true;
+    this.apply(view, 'fresh');
+    await cache.write(view).catch((caught: unknown) => {
+      // Once is enough: the directory does not become writable by repeating it.
+      if (!this.hasCacheProblem) {
+        log.warn({ reason: DfError.from(caught).message }, 'cannot keep the cluster view on disk');
+      }
+      this.hasCacheProblem = true;
+    });
+    return true;
+  }
+
+  private apply(view: ClusterView, origin: 'fresh' | 'cached' | 'alone'): void {
+    this.current = view;
+    this.options.onView(view, origin);
+  }
+}

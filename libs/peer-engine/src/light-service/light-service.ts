@@ -1,0 +1,125 @@
+import { DfError } from '@dragonfly/errors';
+import {
+  MAX_PROGRESS_PER_SECOND,
+  type DoneMessage,
+  type LightDownloadRequest,
+  type LightHandler,
+  type LightTraffic,
+  type ProgressMessage,
+  type StartedMessage,
+} from '@dragonfly/light';
+import type { DownloadManager } from '../download/download-manager.js';
+import { requestOfLight } from '../download/download-request.js';
+import type { OutputRequest, OutputWriter } from '../download/output.js';
+import { refuseBlocked } from '../download-service/download-service.js';
+import { noTraffic, type Traffic } from '../download/traffic.js';
+import type { BlockList } from '../dynconfig/block-list.js';
+import type { HostIdentity } from '../host/identity.js';
+
+export interface LightServiceOptions {
+  readonly version: string;
+  readonly pid: number;
+  readonly identity: HostIdentity;
+  readonly downloads: DownloadManager;
+  readonly outputs: OutputWriter;
+  readonly blockList: () => BlockList;
+  /** Whether this process may give files to other owners. */
+  readonly mayChangeOwner: boolean;
+}
+
+/** The daemon's side of the light protocol of dfget. */
+export class LightService implements LightHandler {
+  constructor(private readonly options: LightServiceOptions) {}
+
+  hello(): ReturnType<LightHandler['hello']> {
+    const { version, pid, identity } = this.options;
+    return { version, pid, host: { ip: identity.ip, hostname: identity.hostname } };
+  }
+
+  async download(
+    light: LightDownloadRequest,
+    emit: (message: StartedMessage | ProgressMessage) => void,
+    signal: AbortSignal,
+  ): Promise<DoneMessage> {
+    const { downloads, outputs, identity } = this.options;
+    const request = requestOfLight(light);
+    refuseBlocked(this.options.blockList(), request.download);
+    const output = this.outputOf(light);
+    await outputs.check(output, light.digest);
+    const traffic = noTraffic();
+    let contentLength: number | null = null;
+    const progress = atMostEvery(1000 / MAX_PROGRESS_PER_SECOND, () => {
+      emit({
+        type: 'progress',
+        completedLength: sum(traffic),
+        contentLength,
+        ...lightTraffic(traffic),
+      });
+    });
+    try {
+      const result = await downloads.download(
+        request,
+        {
+          started: ({ task, peerId, range }) => {
+            contentLength = range?.length ?? task.contentLengthBytes ?? null;
+            emit({ type: 'started', taskId: task.id, peerId, contentLength, hostIp: identity.ip });
+          },
+          piece: (record, origin) => {
+            traffic[origin] += record.lengthBytes;
+            progress.touch();
+          },
+        },
+        signal,
+      );
+      const { task, range } = result;
+      return {
+        type: 'done',
+        outcome: await outputs.deliver(result, light.digest, output, signal),
+        contentLength: range?.length ?? task.contentLengthBytes ?? 0,
+        taskId: task.id,
+        traffic: lightTraffic(result.traffic),
+      };
+    } finally {
+      progress.stop();
+    }
+  }
+
+  private outputOf(light: LightDownloadRequest): OutputRequest | undefined {
+    if (light.output === undefined) return undefined;
+    if (light.output === '') throw new DfError('invalid-argument', 'output: must not be empty');
+    const { uid, gid } = light;
+    return {
+      path: light.output,
+      overwrite: light.overwrite ?? false,
+      forceHardLink: light.forceHardLink ?? false,
+      ...(this.options.mayChangeOwner && uid !== undefined && gid !== undefined ? { owner: { uid, gid } } : {}),
+    };
+  }
+}
+
+function lightTraffic(traffic: Traffic): LightTraffic {
+  return { fromSource: traffic.source, fromPeers: traffic.peer, fromSeed: traffic.seed, fromLocal: traffic.local };
+}
+
+function sum(traffic: Traffic): number {
+  return traffic.local + traffic.source + traffic.peer + traffic.seed;
+}
+
+/** Runs `action` soon after `touch`, but not more often than every `intervalMs`. */
+function atMostEvery(intervalMs: number, action: () => void): { touch(): void; stop(): void } {
+  let timer: NodeJS.Timeout | undefined;
+  let lastMs = -Infinity;
+  const run = (): void => {
+    timer = undefined;
+    lastMs = performance.now();
+    action();
+  };
+  return {
+    touch: () => {
+      timer ??= setTimeout(run, Math.max(0, lastMs + intervalMs - performance.now()));
+    },
+    stop: () => {
+      clearTimeout(timer);
+    },
+  };
+}

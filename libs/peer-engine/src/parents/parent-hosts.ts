@@ -1,0 +1,105 @@
+import { readStream } from '@dragonfly/rpc';
+import type { commonV2 } from '@dragonfly/proto';
+import type { Logger } from '@dragonfly/telemetry';
+import { addressOf } from '../host/identity.js';
+import type { ParentConnections } from './parent-connections.js';
+import { parentWeight, type ParentBandwidth } from './parent-weight.js';
+
+/** A host that sent load samples and then none for this long is taken for dead (they come every second). */
+const SILENCE_MS = 10_000;
+
+/** A host that this daemon fetches from, for as long as somebody does. */
+export interface ParentHost {
+  /** Worth of asking it now; see `parentWeight`. */
+  weight(): number;
+  /** Whether it sent samples once and has stopped. */
+  isSilent(): boolean;
+  pieceStarted(): void;
+  pieceEnded(): void;
+  /** To be called exactly once. */
+  release(): void;
+}
+
+/** Loads of the hosts that are parents of running downloads. */
+export interface ParentHosts {
+  acquire(host: commonV2.Host, peerId: string): ParentHost;
+}
+
+interface Entry {
+  users: number;
+  inFlight: number;
+  bandwidth: ParentBandwidth | undefined;
+  /** Of the last sample; undefined before the first and after the stream ended. */
+  sampledAtMs: number | undefined;
+  readonly stop: AbortController;
+}
+
+/** Follows the load of each parent host over one SyncHost stream, shared by all downloads. */
+export class SyncedParentHosts implements ParentHosts {
+  private readonly entries = new Map<string, Entry>();
+
+  constructor(
+    private readonly connections: ParentConnections,
+    private readonly hostId: string,
+    private readonly log: Logger,
+  ) {}
+
+  acquire(host: commonV2.Host, peerId: string): ParentHost {
+    const entry = this.entries.get(host.id) ?? this.open(host, peerId);
+    entry.users += 1;
+    return {
+      weight: () => parentWeight(entry.bandwidth, entry.inFlight),
+      isSilent: () => entry.sampledAtMs !== undefined && performance.now() - entry.sampledAtMs > SILENCE_MS,
+      pieceStarted: () => {
+        entry.inFlight += 1;
+      },
+      pieceEnded: () => {
+        entry.inFlight -= 1;
+      },
+      release: () => {
+        entry.users -= 1;
+        if (entry.users > 0) return;
+        entry.stop.abort();
+        if (this.entries.get(host.id) === entry) this.entries.delete(host.id);
+      },
+    };
+  }
+
+  private open(host: commonV2.Host, peerId: string): Entry {
+    const entry: Entry = {
+      users: 0,
+      inFlight: 0,
+      bandwidth: bandwidthOf(host.network),
+      sampledAtMs: undefined,
+      stop: new AbortController(),
+    };
+    this.entries.set(host.id, entry);
+    void this.follow(host, peerId, entry);
+    return entry;
+  }
+
+  private async follow(host: commonV2.Host, peerId: string, entry: Entry): Promise<void> {
+    const connection = this.connections.acquire(addressOf(host.ip, host.port));
+    try {
+      const call = connection.client.syncHost({ hostId: this.hostId, peerId });
+      for await (const sample of readStream<commonV2.Host>(call, { signal: entry.stop.signal })) {
+        entry.bandwidth = bandwidthOf(sample.network) ?? entry.bandwidth;
+        entry.sampledAtMs = performance.now();
+      }
+    } catch (error) {
+      // Weights are advice: without samples the announced bandwidth goes on to serve.
+      if (!entry.stop.signal.aborted) this.log.debug({ parent: host.id, err: error }, 'no load samples of a parent');
+    } finally {
+      entry.sampledAtMs = undefined;
+      connection.release();
+    }
+  }
+}
+
+function bandwidthOf(network: commonV2.Network | undefined): ParentBandwidth | undefined {
+  if (network === undefined) return undefined;
+  return {
+    maxTxBitsPerSecond: Number(network.maxTxBandwidth),
+    txBitsPerSecond: Number(network.txBandwidth ?? 0n),
+  };
+}

@@ -1,0 +1,144 @@
+import { SiphashRing } from '@dragonfly/hashring';
+import type { schedulerV2 } from '@dragonfly/proto';
+import type { Logger } from '@dragonfly/telemetry';
+import type { SchedulerAddress } from '../dynconfig/cluster-view.js';
+import { addressOf } from '../host/identity.js';
+import { sleep } from '../backoff.js';
+import { isServing } from './health-check.js';
+
+/** A scheduler that does not answer a health check by then counts as down. */
+const HEALTH_DEADLINE_MS = 2000;
+/** How often schedulers that are down are looked at again. */
+const RECOVERY_INTERVAL_MS = 2000;
+
+/** A scheduler and the connection to it. */
+export interface SchedulerLink {
+  /** Name on the ring: the host name, or the address where none is known. */
+  readonly name: string;
+  readonly address: string;
+  readonly clusterId: number;
+  readonly client: schedulerV2.SchedulerClient;
+}
+
+export interface SchedulerSetOptions {
+  readonly connect: (address: string) => schedulerV2.SchedulerClient;
+  readonly log: Logger;
+  /** A scheduler can be used from now on: it is new, or was down before. */
+  readonly onUsable: (link: SchedulerLink) => void;
+  /** The number of usable schedulers may have changed. */
+  readonly onChange: () => void;
+  /** @default grpc.health.v1 over the link's own connection */
+  readonly checkHealth?: (link: SchedulerLink, signal: AbortSignal) => Promise<boolean>;
+}
+
+/**
+ * The schedulers of this daemon's cluster: those that pass a health check and belong to the cluster of the first of them.
+ * Which one owns a task is decided by a consistent hash over their names, the same in every client.
+ */
+export class SchedulerSet {
+  private readonly stopped = new AbortController();
+  private links: readonly SchedulerLink[] = [];
+  private readonly down = new Set<string>();
+  private usable: readonly SchedulerLink[] = [];
+  private ring = new SiphashRing([]);
+  private recovery: Promise<void> | undefined;
+
+  constructor(private readonly options: SchedulerSetOptions) {}
+
+  /** Every scheduler that can be used now. */
+  get all(): readonly SchedulerLink[] {
+    return this.usable;
+  }
+
+  /** Whether any scheduler is known at all, up or down. */
+  get isConfigured(): boolean {
+    return this.links.length > 0;
+  }
+
+  /** Takes over a new list (of the manager or a file) and checks the health of all. */
+  async update(addresses: readonly SchedulerAddress[]): Promise<void> {
+    const before = new Map(this.links.map((link) => [linkKey(link), link]));
+    const links = addresses.map((scheduler): SchedulerLink => {
+      const address = addressOf(scheduler.host, scheduler.port);
+      const name = scheduler.hostname === '' ? address : scheduler.hostname;
+      const known = before.get(linkKey({ name, address, clusterId: scheduler.clusterId }));
+      return known ?? { name, address, clusterId: scheduler.clusterId, client: this.options.connect(address) };
+    });
+    const kept = new Set(links);
+    for (const link of this.links) if (!kept.has(link)) link.client.close();
+    this.links = links;
+    await Promise.all(links.map((link) => this.check(link)));
+    if (this.stopped.signal.aborted) return;
+    this.select();
+  }
+
+  /**
+   * Schedulers for a task in the order in which they are to be tried: the owner, then the one who would own it without
+   * the owner, and so on.
+   */
+  forTask(taskId: string): SchedulerLink[] {
+    const order: SchedulerLink[] = [];
+    let ring = this.ring;
+    for (;;) {
+      const name = ring.get(taskId);
+      // Of two schedulers with one name the later one counts.
+      const link = this.usable.findLast((candidate) => candidate.name === name);
+      if (name === undefined || link === undefined) return order;
+      order.push(link);
+      ring = new SiphashRing(ring.members.filter((member) => member !== name));
+    }
+  }
+
+  /** A call found the scheduler dead: it is left out until it answers a health check again. */
+  reportDown(link: SchedulerLink, reason: string): void {
+    if (this.down.has(link.address) || !this.links.includes(link)) return;
+    this.options.log.warn({ scheduler: link.address, reason }, 'scheduler is down');
+    this.down.add(link.address);
+    this.select();
+  }
+
+  async stop(): Promise<void> {
+    this.stopped.abort();
+    await this.recovery;
+    for (const link of this.links) link.client.close();
+    this.links = [];
+    this.usable = [];
+  }
+
+  private async check(link: SchedulerLink): Promise<void> {
+    const check = this.options.checkHealth ?? ((of, signal) => isServing(of.client, HEALTH_DEADLINE_MS, signal));
+    if (await check(link, this.stopped.signal)) this.down.delete(link.address);
+    else this.down.add(link.address);
+  }
+
+  private select(): void {
+    const healthy = this.links.filter((link) => !this.down.has(link.address));
+    const clusterId = healthy[0]?.clusterId;
+    const before = new Set(this.usable);
+    this.usable = healthy.filter((link) => link.clusterId === clusterId);
+    this.ring = new SiphashRing(this.usable.map((link) => link.name));
+    for (const link of this.usable) if (!before.has(link)) this.options.onUsable(link);
+    this.options.onChange();
+    if (healthy.length < this.links.length) this.recovery ??= this.recover();
+  }
+
+  /** Looks at the dead ones until all live. */
+  private async recover(): Promise<void> {
+    while (await sleep(RECOVERY_INTERVAL_MS, this.stopped.signal)) {
+      const dead = this.links.filter((link) => this.down.has(link.address));
+      await Promise.all(dead.map((link) => this.check(link)));
+      if (this.stopped.signal.aborted) break;
+      const isBack = dead.some((link) => !this.down.has(link.address));
+      if (isBack || dead.length === 0) {
+        this.recovery = undefined;
+        this.select();
+        return;
+      }
+    }
+    this.recovery = undefined;
+  }
+}
+
+function linkKey(link: Pick<SchedulerLink, 'name' | 'address' | 'clusterId'>): string {
+  return `${link.clusterId} ${link.address} ${link.name}`;
+}

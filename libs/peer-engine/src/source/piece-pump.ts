@@ -1,0 +1,79 @@
+import type { PieceRecord, PieceWriter } from '@dragonfly/piece-store';
+import { commonV2 } from '@dragonfly/proto';
+import type { SourceBody } from '@dragonfly/sources';
+import { crc32, type BufferPool } from '@dragonfly/vortex';
+
+/**
+ * Moves the bytes of one piece from a source's body to its place in the store, with their checksum. Reading the next
+ * buffer overlaps with writing the last; at most two buffers are held.
+ *
+ * A pump outlives a body: when the connection breaks in the middle, it goes on with the next body where it stopped.
+ */
+export class PiecePump {
+  private checksum = 0;
+  private movedBytes = 0;
+  private readonly startedAtMs = performance.now();
+
+  constructor(
+    private readonly writer: PieceWriter,
+    private readonly pool: BufferPool,
+  ) {}
+
+  /** Bytes that are in the store. */
+  get receivedBytes(): number {
+    return this.movedBytes;
+  }
+
+  /**
+   * Reads until `untilBytes` bytes of the piece are there or the body ends.
+   * @throws DfError of the body or the store; what was moved before stays moved
+   */
+  async move(body: SourceBody, untilBytes: number, signal: AbortSignal): Promise<void> {
+    let writing: Promise<void> = Promise.resolve();
+    try {
+      while (this.movedBytes < untilBytes) {
+        const buffer = await this.pool.acquire(signal);
+        let isHandedOver = false;
+        try {
+          const wanted = Math.min(buffer.length, untilBytes - this.movedBytes);
+          const count = await body.readInto(buffer.subarray(0, wanted), signal);
+          await writing;
+          if (count === 0) return;
+          const part = buffer.subarray(0, count);
+          this.checksum = crc32(part, this.checksum);
+          isHandedOver = true;
+          writing = this.write(buffer, part, this.movedBytes);
+          // Awaited in the next round; until then a failure must not count as unhandled.
+          writing.catch(() => {});
+          this.movedBytes += count;
+        } finally {
+          if (!isHandedOver) this.pool.release(buffer);
+        }
+      }
+    } finally {
+      await writing;
+    }
+  }
+
+  /** Makes the piece count. */
+  async commit(): Promise<PieceRecord> {
+    return this.writer.commit({
+      lengthBytes: this.movedBytes,
+      crc32: this.checksum,
+      trafficType: commonV2.TrafficType.BACK_TO_SOURCE,
+      costMs: performance.now() - this.startedAtMs,
+    });
+  }
+
+  abort(): void {
+    this.writer.abort();
+  }
+
+  private async write(buffer: Buffer, part: Buffer, offset: number): Promise<void> {
+    try {
+      await this.writer.write(part, offset);
+    } finally {
+      this.pool.release(buffer);
+    }
+  }
+}

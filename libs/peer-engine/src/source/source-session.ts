@@ -1,0 +1,266 @@
+import { DfError } from '@dragonfly/errors';
+import { pieceRange } from '@dragonfly/ids';
+import type { PieceRecord, PieceWriter, StoredTask } from '@dragonfly/piece-store';
+import type { SourceBody } from '@dragonfly/sources';
+import type { Logger } from '@dragonfly/telemetry';
+import type { BufferPool, RateLimiter } from '@dragonfly/vortex';
+import { backoffMs, sleep } from '../backoff.js';
+import { PiecePump } from './piece-pump.js';
+import type { SourceAccess } from './source-plan.js';
+
+/** Pause before a broken piece is tried again: 200 ms, doubling up to 5 s. */
+const RETRY_FIRST_MS = 200;
+const RETRY_MAX_MS = 5000;
+/** Tries of one piece, however much each of them brought. */
+const MAX_TRIES = 20;
+
+export interface SourceSessionOptions {
+  readonly task: StoredTask;
+  readonly access: SourceAccess;
+  /** False: the origin is known to send everything whatever is asked. */
+  readonly mayUseRanges: boolean;
+  readonly concurrency: number;
+  /** Tries after one that brought nothing. */
+  readonly maxRetries: number;
+  readonly limiters: readonly RateLimiter[];
+  readonly pool: BufferPool;
+  readonly onPiece: (record: PieceRecord) => void;
+  readonly log: Logger;
+}
+
+/**
+ * Fetches pieces from the origin: each with a request of its own where the origin has ranges, else all of them out of one
+ * stream. A connection that breaks is continued where it broke, so no byte is fetched twice.
+ */
+export class SourceSession {
+  constructor(private readonly options: SourceSessionOptions) {}
+
+  /**
+   * Brings the missing pieces.
+   * @param pieces numbers in ascending order; undefined while the content's length is unknown, then everything comes
+   * @throws DfError `origin` with what the origin answered, `unavailable`, `deadline-exceeded` (stalled), `cancelled`
+   */
+  async run(pieces: readonly number[] | undefined, signal: AbortSignal): Promise<void> {
+    if (pieces === undefined || !this.options.mayUseRanges) {
+      await this.streamWithRetries(pieces, signal);
+      return;
+    }
+    const [first, ...rest] = pieces;
+    if (first === undefined) return;
+    // One piece alone shows whether the origin really has ranges, before eight connections download everything.
+    const whole = await this.fetchPiece(first, signal);
+    if (whole !== undefined) {
+      await this.stream(pieces, whole, signal);
+      return;
+    }
+    const queue = rest.values();
+    const failed = new AbortController();
+    const inner = AbortSignal.any([signal, failed.signal]);
+    const workers = Array.from({ length: Math.min(this.options.concurrency, rest.length) }, async () => {
+      for (const number of queue) {
+        inner.throwIfAborted();
+        const body = await this.fetchPiece(number, inner);
+        if (body === undefined) continue;
+        body.cancel();
+        throw new DfError('origin', 'the origin stopped answering ranges', {
+          details: { statusCode: body.statusCode, headers: body.headers, message: 'range ignored' },
+        });
+      }
+    });
+    const results = await Promise.allSettled(
+      workers.map((worker) =>
+        worker.catch((error: unknown) => {
+          failed.abort(error);
+          throw error;
+        }),
+      ),
+    );
+    signal.throwIfAborted();
+    // The first failure is the cause, the others are its echo.
+    if (failed.signal.aborted) throw failed.signal.reason;
+    const broken = results.find((result) => result.status === 'rejected');
+    if (broken !== undefined) throw broken.reason;
+  }
+
+  /**
+   * Fetches one piece by range.
+   * @returns the body, unread, when the origin sends the whole content instead; nothing else is done then
+   */
+  private async fetchPiece(number: number, signal: AbortSignal): Promise<SourceBody | undefined> {
+    const { task, pool } = this.options;
+    const writer = await this.claim(number, signal);
+    if (writer === undefined) return undefined;
+    const pump = new PiecePump(writer, pool);
+    try {
+      const whole = await this.fetchByRange(number, pump, signal);
+      if (whole !== undefined) {
+        pump.abort();
+        return whole;
+      }
+      this.options.onPiece(await pump.commit());
+      return undefined;
+    } catch (error) {
+      pump.abort();
+      throw task.isDeleted ? new DfError('cancelled', 'the task was deleted', { cause: error }) : error;
+    }
+  }
+
+  private async fetchByRange(number: number, pump: PiecePump, signal: AbortSignal): Promise<SourceBody | undefined> {
+    const { task, limiters, maxRetries, log } = this.options;
+    const { offsetBytes, lengthBytes } = pieceRange(number, task.contentLengthBytes ?? 0, task.pieceLengthBytes);
+    for (const limiter of limiters) await limiter.take(lengthBytes, signal);
+    let fruitless = 0;
+    for (let tries = 1; pump.receivedBytes < lengthBytes; tries += 1) {
+      const before = pump.receivedBytes;
+      try {
+        const body = await this.open(signal, {
+          startBytes: offsetBytes + before,
+          lengthBytes: lengthBytes - before,
+        });
+        // A 200 that is exactly what was asked for (a content of one piece) is as good as a 206.
+        const isWhole = !body.isPartial && !(offsetBytes + before === 0 && lengthBytes === task.contentLengthBytes);
+        if (isWhole) return body;
+        try {
+          await pump.move(body, lengthBytes, signal);
+          if (pump.receivedBytes < lengthBytes) throw new DfError('unavailable', 'the origin ended the body early');
+        } finally {
+          body.cancel();
+        }
+      } catch (caught) {
+        const error = DfError.from(caught, 'unavailable');
+        fruitless = pump.receivedBytes > before ? 0 : fruitless + 1;
+        if (signal.aborted || !isWorthRetrying(error) || fruitless > maxRetries || tries >= MAX_TRIES) throw error;
+        log.debug({ piece: number, reason: error.message }, 'origin piece broken, going on where it broke');
+        if (!(await sleep(backoffMs(Math.max(1, fruitless), RETRY_FIRST_MS, RETRY_MAX_MS), signal))) throw error;
+      }
+    }
+    return undefined;
+  }
+
+  /** A stream cannot be continued, only begun again; what is in the store by then is read past. */
+  private async streamWithRetries(pieces: readonly number[] | undefined, signal: AbortSignal): Promise<void> {
+    for (let failures = 0; ;) {
+      try {
+        await this.stream(pieces, undefined, signal);
+        return;
+      } catch (caught) {
+        const error = DfError.from(caught, 'unavailable');
+        failures += 1;
+        if (signal.aborted || !isWorthRetrying(error) || failures > this.options.maxRetries) throw error;
+        this.options.log.debug({ reason: error.message }, 'origin stream broken, beginning again');
+        if (!(await sleep(backoffMs(failures, RETRY_FIRST_MS, RETRY_MAX_MS), signal))) throw error;
+      }
+    }
+  }
+
+  /** Reads the content from its beginning, once, and keeps what is missing. */
+  private async stream(
+    pieces: readonly number[] | undefined,
+    opened: SourceBody | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const body = opened ?? (await this.open(signal));
+    const wanted = pieces === undefined ? undefined : new Set(pieces);
+    const elsewhere: number[] = [];
+    const { task } = this.options;
+    try {
+      for (let number = 0; ; number += 1) {
+        const known = task.contentLengthBytes;
+        const lengthBytes =
+          known === undefined
+            ? task.pieceLengthBytes
+            : Math.min(task.pieceLengthBytes, known - number * task.pieceLengthBytes);
+        if (lengthBytes <= 0 || wanted?.size === 0) break;
+        const received = await this.streamPiece(number, lengthBytes, body, elsewhere, signal);
+        wanted?.delete(number);
+        if (received < lengthBytes) {
+          if (known !== undefined) throw new DfError('unavailable', 'the origin ended the body early');
+          await task.setContentLength(number * task.pieceLengthBytes + received);
+          break;
+        }
+      }
+    } catch (error) {
+      throw task.isDeleted ? new DfError('cancelled', 'the task was deleted', { cause: error }) : error;
+    } finally {
+      body.cancel();
+    }
+    for (const number of elsewhere) await task.waitForPiece(number, signal);
+  }
+
+  /** @returns how many bytes of the piece the body had */
+  private async streamPiece(
+    number: number,
+    lengthBytes: number,
+    body: SourceBody,
+    elsewhere: number[],
+    signal: AbortSignal,
+  ): Promise<number> {
+    const { task, pool, limiters } = this.options;
+    for (const limiter of limiters) await limiter.take(lengthBytes, signal);
+    const writer = task.beginPiece(number);
+    if (writer === 'present' || writer === 'in-progress') {
+      if (writer === 'in-progress') elsewhere.push(number);
+      return skip(body, lengthBytes, pool, signal);
+    }
+    const pump = new PiecePump(writer, pool);
+    try {
+      await pump.move(body, lengthBytes, signal);
+      if (pump.receivedBytes === 0 || (pump.receivedBytes < lengthBytes && task.contentLengthBytes !== undefined)) {
+        pump.abort();
+        return pump.receivedBytes;
+      }
+      this.options.onPiece(await pump.commit());
+      return pump.receivedBytes;
+    } catch (error) {
+      pump.abort();
+      throw error;
+    }
+  }
+
+  /** @returns a writer, or undefined once the piece is there (another download of this process may have brought it) */
+  private async claim(number: number, signal: AbortSignal): Promise<PieceWriter | undefined> {
+    const { task } = this.options;
+    for (;;) {
+      signal.throwIfAborted();
+      const writer = task.beginPiece(number);
+      if (writer === 'present') return undefined;
+      if (writer !== 'in-progress') return writer;
+      try {
+        await task.waitForPiece(number, signal);
+        return undefined;
+      } catch (error) {
+        // Given up there: it is ours now. Unless the task or this download is over.
+        if (task.isDeleted || signal.aborted) throw error;
+      }
+    }
+  }
+
+  private open(signal: AbortSignal, range?: { startBytes: number; lengthBytes: number }): Promise<SourceBody> {
+    const { backend, request } = this.options.access;
+    return backend.read({ ...request, signal, ...(range === undefined ? {} : { range }) });
+  }
+}
+
+/** Reads past bytes that are in the store already. */
+async function skip(body: SourceBody, lengthBytes: number, pool: BufferPool, signal: AbortSignal): Promise<number> {
+  const buffer = await pool.acquire(signal);
+  let skipped = 0;
+  try {
+    while (skipped < lengthBytes) {
+      const count = await body.readInto(buffer.subarray(0, Math.min(buffer.length, lengthBytes - skipped)), signal);
+      if (count === 0) break;
+      skipped += count;
+    }
+    return skipped;
+  } finally {
+    pool.release(buffer);
+  }
+}
+
+/** What the origin decided (404, 403, changed content) stays decided; 5xx, 429 and bodies that end early may pass. */
+function isWorthRetrying(error: DfError): boolean {
+  if (error.code !== 'origin') return error.retryable;
+  if (error.details['changed'] === true) return false;
+  const status = error.details['statusCode'];
+  return typeof status !== 'number' || status < 300 || status >= 500 || status === 408 || status === 429;
+}
