@@ -5,11 +5,15 @@
  *
  *     node bench/vortex-loopback.mjs [--mib 1024] [--piece-mib 4] [--connections 4] [--rounds 3] [--write]
  *
- * Prints CPU seconds a GiB of each side, the figure that does not depend on what else the machine does. The server's
- * file is in the page cache. Needs the packages to be built. Bounded: rounds × mib of traffic, then it ends.
+ * In each round the same bytes also travel as Node does it by itself, without a protocol or a checksum: a file stream
+ * piped into a socket, and 'data' events at the other end. The ratio of the two, taken in one round, is the figure that
+ * does not depend on the machine. CPU is of whole processes. The server's file is in the page cache. Needs the packages to
+ * be built. Bounded: (rounds + 1) × 2 × mib of traffic, then it ends.
  */
 import { fork } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, rmSync, write, writeSync } from 'node:fs';
+import { once } from 'node:events';
+import { closeSync, createReadStream, mkdtempSync, openSync, rmSync, write, writeSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -71,6 +75,19 @@ async function serve() {
       },
     },
   });
+  // The reference: the file again and again, until the client has enough.
+  const plain = createServer((socket) => {
+    socket.on('error', () => undefined);
+    const send = () => {
+      const file = createReadStream(join(directory, 'content'), { highWaterMark: 512 * 1024 });
+      file.on('end', () => (socket.destroyed ? undefined : send()));
+      file.pipe(socket, { end: false });
+      socket.once('close', () => file.destroy());
+    };
+    send();
+  });
+  plain.listen(0, '127.0.0.1');
+  await once(plain, 'listening');
   let last = process.cpuUsage();
   process.on('message', (message) => {
     if (message === 'cpu') {
@@ -79,13 +96,14 @@ async function serve() {
       last = now;
     } else {
       process.disconnect();
+      plain.close();
       void server.close().then(() => {
         closeSync(fd);
         rmSync(directory, { recursive: true });
       });
     }
   });
-  process.send({ port: server.port });
+  process.send({ port: server.port, plainPort: plain.address().port });
 }
 
 async function measure() {
@@ -95,7 +113,7 @@ async function measure() {
     if (message !== undefined) child.send(message);
     return answer;
   };
-  const { port } = await ask();
+  const { port, plainPort } = await ask();
   const directory = mkdtempSync(join(tmpdir(), 'vortex-bench-'));
   const fd = values.write ? openSync(join(directory, 'received'), 'w+') : undefined;
   const client = new VortexClient();
@@ -104,52 +122,87 @@ async function measure() {
     `crc32 by ${crc32Implementation}, ${pieceCount} pieces of ${pieceBytes / MIB} MiB, ${values.connections} at once`,
   );
   for (let round = 0; round <= Number(values.rounds); round++) {
-    await ask('cpu');
-    const cpu = process.cpuUsage();
-    const startedAt = performance.now();
-    let next = 0;
-    const worker = async () => {
-      while (next < pieceCount) {
-        const pieceNumber = next++;
-        const base = (pieceNumber % FILE_PIECES) * pieceBytes;
-        const sink = {
-          write: (chunk, at) =>
-            fd === undefined
-              ? Promise.resolve()
-              : new Promise((resolve, reject) => {
-                  write(fd, chunk, 0, chunk.length, base + at, (error) => (error ? reject(error) : resolve()));
-                }),
-        };
-        await client.fetchPiece({
-          host: '127.0.0.1',
-          port,
-          kind: 'standard',
-          taskId: TASK_ID,
-          pieceNumber,
-          expectedLengthBytes: pieceBytes,
-          sink,
-        });
-      }
-    };
-    await Promise.all(Array.from({ length: Number(values.connections) }, worker));
-    const seconds = (performance.now() - startedAt) / 1000;
-    const used = process.cpuUsage(cpu);
-    const server = await ask('cpu');
+    const vortex = await timed(ask, () => fetchAll(client, port, fd));
+    const reference = await timed(ask, () => readPlain(plainPort));
     // The first round warms up compiler and page cache.
     if (round === 0) continue;
-    const row = {
-      'wall s': seconds.toFixed(2),
-      'GiB/s': (gib / seconds).toFixed(2),
-      'server CPU s/GiB': (server.cpu / gib).toFixed(3),
-      'client CPU s/GiB': ((used.user + used.system) / 1e6 / gib).toFixed(3),
-      'server RSS MiB': Math.round(server.rss / MIB),
-      'client RSS MiB': Math.round(process.memoryUsage.rss() / MIB),
-    };
-    console.log(JSON.stringify(row));
+    const perGib = (seconds) => (seconds / gib).toFixed(3);
+    console.log(
+      JSON.stringify({
+        'GiB/s': (gib / vortex.wall).toFixed(2),
+        'server CPU s/GiB': perGib(vortex.server),
+        'client CPU s/GiB': perGib(vortex.client),
+        'reference GiB/s': (gib / reference.wall).toFixed(2),
+        'reference server': perGib(reference.server),
+        'reference client': perGib(reference.client),
+        'CPU ÷ reference': ((vortex.server + vortex.client) / (reference.server + reference.client)).toFixed(2),
+        'server RSS MiB': Math.round(vortex.serverRss / MIB),
+        'client RSS MiB': Math.round(vortex.clientRss / MIB),
+      }),
+    );
   }
   console.log(JSON.stringify(client.stats));
   await client.close();
   if (fd !== undefined) closeSync(fd);
   rmSync(directory, { recursive: true });
   child.send('stop');
+}
+
+/** CPU seconds of both processes and wall seconds while `work` runs. */
+async function timed(ask, work) {
+  await ask('cpu');
+  const cpu = process.cpuUsage();
+  const startedAt = performance.now();
+  await work();
+  const wall = (performance.now() - startedAt) / 1000;
+  const used = process.cpuUsage(cpu);
+  const server = await ask('cpu');
+  return {
+    wall,
+    client: (used.user + used.system) / 1e6,
+    server: server.cpu,
+    clientRss: process.memoryUsage.rss(),
+    serverRss: server.rss,
+  };
+}
+
+async function fetchAll(client, port, fd) {
+  let next = 0;
+  const worker = async () => {
+    while (next < pieceCount) {
+      const pieceNumber = next++;
+      const base = (pieceNumber % FILE_PIECES) * pieceBytes;
+      await client.fetchPiece({
+        host: '127.0.0.1',
+        port,
+        kind: 'standard',
+        taskId: TASK_ID,
+        pieceNumber,
+        expectedLengthBytes: pieceBytes,
+        sink: { write: (chunk, at) => (fd === undefined ? Promise.resolve() : writeAt(fd, chunk, base + at)) },
+      });
+    }
+  };
+  await Promise.all(Array.from({ length: Number(values.connections) }, worker));
+}
+
+function writeAt(fd, chunk, position) {
+  return new Promise((resolve, reject) => {
+    write(fd, chunk, 0, chunk.length, position, (error) => (error ? reject(error) : resolve()));
+  });
+}
+
+async function readPlain(port) {
+  const connections = Number(values.connections);
+  await Promise.all(
+    Array.from({ length: connections }, async () => {
+      const socket = connect(port, '127.0.0.1');
+      let missing = (pieceCount * pieceBytes) / connections;
+      socket.on('data', (chunk) => {
+        missing -= chunk.length;
+        if (missing <= 0) socket.destroy();
+      });
+      await once(socket, 'close');
+    }),
+  );
 }
