@@ -134,7 +134,7 @@ async function startDynconfig(
   readiness: Readiness,
   clock: Clock,
   port: number,
-): Promise<() => void> {
+): Promise<() => void | Promise<void>> {
   const { config, log } = options;
   const identity = identityOf(config, port);
   const dataDir = dataDirOf(config, options.isRoot);
@@ -171,9 +171,7 @@ async function startDynconfig(
     },
   });
   await link.start();
-  return () => {
-    link.stop();
-  };
+  return () => link.stop();
 }
 
 async function startNest(core: SchedulerCore, grpc: NestGrpcOptions, log: Logger): Promise<INestMicroservice> {

@@ -29,6 +29,6 @@ export function deletePeer(state: SchedulerState, peer: Peer): void {
 
 /** Deletes a host with all its peers. */
 export function deleteHost(state: SchedulerState, host: Host): void {
-  for (const peer of [...host.peers]) deletePeer(state, peer);
+  for (const peer of [...state.resources.peersOf(host)]) deletePeer(state, peer);
   state.resources.removeHost(host);
 }

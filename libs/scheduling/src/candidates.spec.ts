@@ -1,5 +1,5 @@
 import { type CandidateLimits, isBadNode, selectParents } from './candidates.js';
-import type { Peer } from './peer.js';
+import type { Peer } from './task.js';
 import { defaultStrategy, type Strategy } from './strategy.js';
 import { aHost, aPeer, aTask } from './testing/index.js';
 

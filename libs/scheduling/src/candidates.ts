@@ -1,4 +1,4 @@
-import type { Peer } from './peer.js';
+import type { Peer } from './task.js';
 import { defaultStrategy, type Strategy } from './strategy.js';
 
 /** Bounds of one choice of parents. */

@@ -1,6 +1,6 @@
 import { asHostId, asPeerId, asTaskId } from '@dragonfly/ids';
 import { findHostGarbage, findPeerGarbage, findTaskGarbage, type GarbageLimits } from './garbage.js';
-import type { Peer } from './peer.js';
+import type { Peer } from './task.js';
 import { Resources } from './resources.js';
 import type { PeerEvent } from './states.js';
 

@@ -1,5 +1,5 @@
 import type { Host } from './host.js';
-import type { Peer } from './peer.js';
+import type { Peer } from './task.js';
 import type { Resources } from './resources.js';
 import type { Task } from './task.js';
 

@@ -1,5 +1,4 @@
 import type { HostId } from '@dragonfly/ids';
-import type { Peer } from './peer.js';
 
 /** What a host says about itself and scheduling looks at. */
 export interface HostFacts {
@@ -34,7 +33,6 @@ export class Host {
   announceIntervalMs = 0;
   updatedAtMs: number;
   readonly createdAtMs: number;
-  readonly peers = new Set<Peer>();
 
   /** Children given to it, ever. */
   uploadCount = 0;

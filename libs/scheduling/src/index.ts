@@ -7,8 +7,7 @@ export { type Clock, systemClock, type Timer } from './clock.js';
 export { COST_WINDOW_LENGTH, CostWindow } from './cost-window.js';
 export { findHostGarbage, findPeerGarbage, findTaskGarbage, type GarbageLimits, type PeerGarbage } from './garbage.js';
 export { type EdgeLoad, Host, type HostFacts } from './host.js';
-export { ParentScheduler, type ParentSchedulerOptions, type SourceLimits } from './parent-scheduler.js';
-export { DEFAULT_CONCURRENT_PIECE_COUNT, Peer, type PeerInit } from './peer.js';
+export { ParentScheduler, type ParentSchedulerOptions } from './parent-scheduler.js';
 export { MAX_PIECE_COUNT, PieceSet } from './piece-set.js';
 export {
   type ApplicationPriority,
@@ -20,7 +19,8 @@ export {
 } from './priority.js';
 export { Resources } from './resources.js';
 export { noSeeds, type SeedGateway, type SeedTriggerRequest, type SeedTriggerResult } from './seed-gateway.js';
-export { isConnected, type SeedTrigger, type SourceLease, stallDeadlineMs } from './source-lease.js';
+export type { SeedTrigger, SourceLease } from './source-lease.js';
+export { type PieceFacts, SourcePieces } from './source-pieces.js';
 export {
   PEER_EVENTS,
   PEER_STATES,
@@ -43,6 +43,14 @@ export {
   type Strategy,
   STRATEGY_API_VERSION,
 } from './strategy.js';
-export { MIN_PIECE_LENGTH_BYTES, type PieceFacts, Task, type TaskFacts } from './task.js';
+export {
+  DEFAULT_CONCURRENT_PIECE_COUNT,
+  MIN_PIECE_LENGTH_BYTES,
+  Peer,
+  type PeerInit,
+  Task,
+  type TaskFacts,
+} from './task.js';
 export { isLegal, nextState, type TransitionTable } from './transitions.js';
+export type { SourceLimits } from './wait-rules.js';
 export type { ScheduleAnswer, Waiter } from './waiter.js';

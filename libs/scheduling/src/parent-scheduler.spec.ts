@@ -1,6 +1,6 @@
 import type { Host } from './host.js';
 import { ParentScheduler } from './parent-scheduler.js';
-import type { Peer } from './peer.js';
+import type { Peer } from './task.js';
 import type { SeedGateway, SeedTriggerRequest } from './seed-gateway.js';
 import type { SeedTrigger } from './source-lease.js';
 import { defaultStrategy } from './strategy.js';
@@ -204,7 +204,7 @@ describe('source lease without seeds', () => {
     bench.startAtSource(holder);
     bench.succeed(holder);
     expect(bench.told(waiting)).toEqual([[holder.id]]);
-    expect(bench.task.lease).toBeUndefined();
+    expect(bench.scheduler.leaseOf(bench.task)).toBeUndefined();
   });
 
   it('a holder that was silent for the wait time loses it to the first that waits', () => {
@@ -380,7 +380,7 @@ describe('reschedule', () => {
     bench.clock.advance(UNUSABLE_WAIT_MS);
     expect(bench.told(child)).toEqual([[holder.id], 'source']);
     // The lease is still the holder's; its source traffic is not thrown away.
-    expect(bench.task.lease?.holder).toBe(holder);
+    expect(bench.scheduler.leaseOf(bench.task)?.holder).toBe(holder);
   });
 });
 
@@ -409,7 +409,12 @@ describe('seeds', () => {
     bench.succeed(seed);
     expect(bench.told(waiting)).toEqual([[seed.id]]);
     bench.trigger(0).onEnd('finished');
-    expect(bench.task.seedFailedAtMs).toBeUndefined();
+    // It is asked again for the same task when it is needed.
+    bench.scheduler.removing(seed);
+    bench.task.removePeer(seed);
+    bench.task.removePeer(waiting);
+    bench.register();
+    expect(bench.seeds.triggers).toHaveLength(2);
   });
 
   it('the next seed is tried when one cannot be reached, and the requester when none can', () => {
@@ -475,7 +480,7 @@ describe('seeds', () => {
     expect(bench.told(peer)).toEqual(['source']);
     // What it says afterwards does not matter any more.
     bench.trigger(0).onEnd('failed');
-    expect(bench.task.lease?.holder).toBe(peer);
+    expect(bench.scheduler.leaseOf(bench.task)?.holder).toBe(peer);
   });
 
   it('a seed that wants a task for itself triggers no other seed', () => {

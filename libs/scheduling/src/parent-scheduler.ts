@@ -1,24 +1,19 @@
 import { type CandidateLimits, selectParents } from './candidates.js';
 import type { Clock, Timer } from './clock.js';
-import type { Peer } from './peer.js';
 import { sourcePolicyOf } from './priority.js';
 import type { SeedGateway, SeedTriggerResult } from './seed-gateway.js';
-import { isConnected, type SeedTrigger, type SourceLease, stallDeadlineMs } from './source-lease.js';
+import { isConnected, isOfUse, newLease, type SourceLease } from './source-lease.js';
 import type { Strategy } from './strategy.js';
-import type { Task } from './task.js';
+import type { Peer, Task } from './task.js';
+import {
+  hasRoomAtSource,
+  isAlive,
+  leaseDeadlineMs,
+  mayGoToSource,
+  type SourceLimits,
+  waitDeadlineMs,
+} from './wait-rules.js';
 import type { ScheduleAnswer, Waiter } from './waiter.js';
-
-/** Times and counts that bound waiting and going to the source. */
-export interface SourceLimits {
-  /** A lease without a finished piece for this long is over (pieces > 4 MiB get proportionally more). */
-  readonly stallTimeoutMs: number;
-  /** Longest wait after the lease holder's last sign of life. */
-  readonly waitTimeoutMs: number;
-  /** Longest wait of a peer to which the lease holder is of no use (blocked, on the same host, not sharing). */
-  readonly unusableHolderWaitMs: number;
-  /** Peers of a task that may be at the source at once, the lease holder included. */
-  readonly backToSourceCount: number;
-}
 
 export interface ParentSchedulerOptions {
   readonly clock: Clock;
@@ -43,6 +38,19 @@ const NOBODY: ReadonlySet<string> = new Set();
 /** An answer, or that the peer has to wait. */
 type Lead = ScheduleAnswer | 'wait';
 
+/** What is going on with one task. */
+interface TaskTurn {
+  lease: SourceLease | undefined;
+  /** In order of arrival. */
+  readonly waiters: Map<Peer, Waiter>;
+  /** When a seed was last unable to get the task. */
+  seedFailedAtMs: number | undefined;
+  /** Fires not later than the first deadline. */
+  alarm: { readonly timer: Timer; readonly atMs: number } | undefined;
+  /** Waiting peers are being looked at, over several turns of the event loop. */
+  isWaking: boolean;
+}
+
 /**
  * Answers "from whom?": finds parents for peers, lets peers wait until there are some, and decides who fetches a task
  * from the source.
@@ -53,8 +61,9 @@ type Lead = ScheduleAnswer | 'wait';
  */
 export class ParentScheduler {
   readonly #options: ParentSchedulerOptions;
-  readonly #timers = new Map<Task, { readonly timer: Timer; readonly atMs: number }>();
-  readonly #waking = new Set<Task>();
+  readonly #turns = new WeakMap<Task, TaskTurn>();
+  /** Turns with an alarm, so that they can be called off. */
+  readonly #armed = new Set<TaskTurn>();
   #waitingCount = 0;
 
   constructor(options: ParentSchedulerOptions) {
@@ -66,19 +75,23 @@ export class ParentScheduler {
     return this.#waitingCount;
   }
 
+  /** Who fetches the task from the source, or has last done so. */
+  leaseOf(task: Task): SourceLease | undefined {
+    return this.#turns.get(task)?.lease;
+  }
+
   /** Forgets all timers; nothing is answered any more. */
   close(): void {
-    for (const { timer } of this.#timers.values()) timer.cancel();
-    this.#timers.clear();
+    for (const turn of [...this.#armed]) this.#disarm(turn);
   }
 
   /** A peer has registered: a seed that was triggered for the task is recognised here. */
   registered(peer: Peer): void {
-    const lease = peer.task.lease;
+    const lease = this.leaseOf(peer.task);
     if (lease?.trigger?.hostId !== peer.host.id) return;
     if (lease.holder !== undefined && lease.holder.isAttached && !lease.holder.isDone) return;
     lease.holder = peer;
-    this.#signOfLife(peer);
+    lease.lastSignOfLifeMs = this.#nowMs();
   }
 
   /**
@@ -89,7 +102,6 @@ export class ParentScheduler {
    */
   schedule(peer: Peer, answer: (answer: ScheduleAnswer) => void): void {
     const { task } = peer;
-    const nowMs = this.#options.clock.nowMs();
     if (peer.state !== 'ReceivedNormal' && peer.state !== 'Running') {
       answer({
         kind: 'refused',
@@ -98,10 +110,12 @@ export class ParentScheduler {
       });
       return;
     }
+    const turn = this.#turnOf(task);
+    const nowMs = this.#nowMs();
     this.#dequeue(peer);
     task.detachFromParents(peer);
-    if (peer.needsBackToSource && this.#takeRequestedLease(peer, nowMs)) {
-      answer(this.#grant(peer, "peer's NeedBackToSource is true"));
+    if (peer.needsBackToSource && this.#takeRequestedLease(turn, peer, nowMs)) {
+      answer(grant(peer, "peer's NeedBackToSource is true"));
       return;
     }
     const parents = this.#attach(peer, nowMs);
@@ -109,31 +123,32 @@ export class ParentScheduler {
       answer(parents);
       return;
     }
-    const lead = this.#isAlive(task, nowMs) ? 'wait' : this.#lead(peer, nowMs, NOBODY);
-    if (lead === 'wait') this.#enqueue(peer, { sinceMs: nowMs, answer });
+    const lead = this.#isLeaseAlive(task, turn, nowMs) ? 'wait' : this.#lead(turn, peer, nowMs, NOBODY);
+    if (lead === 'wait') this.#enqueue(turn, peer, { sinceMs: nowMs, answer });
     else answer(lead);
   }
 
   /** The peer said something that is not a piece. */
   heardFrom(peer: Peer): void {
-    this.#signOfLife(peer);
+    const lease = this.leaseOf(peer.task);
+    if (lease?.holder === peer) lease.lastSignOfLifeMs = this.#nowMs();
     this.#refresh(peer);
   }
 
   /** The peer has begun to fetch from the source, told to or not. */
   wentToSource(peer: Peer): void {
     const { task } = peer;
-    const nowMs = this.#options.clock.nowMs();
+    const turn = this.#turnOf(task);
+    const nowMs = this.#nowMs();
     task.detachFromParents(peer);
     task.backToSourcePeers.add(peer);
-    if (!this.#isAlive(task, nowMs)) task.lease = newLease(peer, undefined, NOBODY, nowMs);
+    if (!this.#isLeaseAlive(task, turn, nowMs)) turn.lease = newLease({ holder: peer }, nowMs);
     this.heardFrom(peer);
   }
 
   /** The peer has reported a finished piece; it is in its piece set already. */
   pieceFinished(peer: Peer, nowMs: number): void {
-    const { task } = peer;
-    const lease = task.lease;
+    const lease = this.leaseOf(peer.task);
     if (lease?.holder === peer) {
       lease.lastSignOfLifeMs = nowMs;
       lease.lastProgressMs = nowMs;
@@ -144,23 +159,25 @@ export class ParentScheduler {
   /** The peer has all it wanted. */
   succeeded(peer: Peer): void {
     const { task } = peer;
+    const turn = this.#turnOf(task);
     task.backToSourcePeers.delete(peer);
     task.detachFromParents(peer);
-    if (peer.host.facts.isSeed) task.seedFailedAtMs = undefined;
+    if (peer.host.facts.isSeed) turn.seedFailedAtMs = undefined;
     task.refreshOfferable(peer);
-    this.#wake(task);
-    this.#release(peer);
+    this.#wake(turn);
+    this.#release(turn, peer);
   }
 
   /** The peer has given up. */
   failed(peer: Peer): void {
     const { task } = peer;
+    const turn = this.#turnOf(task);
     task.backToSourcePeers.delete(peer);
     this.#dequeue(peer);
     task.detachFromParents(peer);
     task.refreshOfferable(peer);
-    if (peer.host.facts.isSeed) task.seedFailedAtMs = this.#options.clock.nowMs();
-    this.#release(peer);
+    if (peer.host.facts.isSeed) turn.seedFailedAtMs = this.#nowMs();
+    this.#release(turn, peer);
   }
 
   /** The peer was marked Leave; it will be deleted. */
@@ -169,7 +186,7 @@ export class ParentScheduler {
     peer.task.backToSourcePeers.delete(peer);
     peer.task.detachFromParents(peer);
     peer.task.refreshOfferable(peer);
-    this.#release(peer);
+    this.#release(this.#turnOf(peer.task), peer);
     waiter?.answer({ kind: 'refused', code: 'not-found', message: `peer ${peer.id} not found` });
   }
 
@@ -180,49 +197,60 @@ export class ParentScheduler {
     peer.task.refreshOfferable(peer);
     if (peer.isDone) return;
     peer.task.backToSourcePeers.delete(peer);
-    const lease = peer.task.lease;
-    if (lease?.holder === peer && !isConnected(lease)) this.#release(peer);
+    const turn = this.#turnOf(peer.task);
+    if (turn.lease?.holder === peer && !isConnected(turn.lease)) this.#release(turn, peer);
   }
 
   /** The content length has become known, or the lengths have changed. */
   contentChanged(task: Task): void {
     for (const peer of task.peers.values()) task.refreshOfferable(peer);
-    this.#wake(task);
+    this.#wake(this.#turnOf(task));
   }
 
   /**
    * To be called before a peer is deleted.
    *
-   * @returns the answer callback of a peer that was waiting; the caller tells it
+   * @returns how to answer a peer that was waiting; the caller tells it
    */
   removing(peer: Peer): Waiter | undefined {
     const waiter = this.#dequeue(peer);
     peer.task.backToSourcePeers.delete(peer);
     peer.isAttached = false;
-    this.#release(peer);
+    this.#release(this.#turnOf(peer.task), peer);
     return waiter;
   }
 
-  #enqueue(peer: Peer, waiter: Waiter): void {
+  #turnOf(task: Task): TaskTurn {
+    let turn = this.#turns.get(task);
+    if (turn === undefined) {
+      turn = { lease: undefined, waiters: new Map(), seedFailedAtMs: undefined, alarm: undefined, isWaking: false };
+      this.#turns.set(task, turn);
+    }
+    return turn;
+  }
+
+  #nowMs(): number {
+    return this.#options.clock.nowMs();
+  }
+
+  #enqueue(turn: TaskTurn, peer: Peer, waiter: Waiter): void {
     const { task } = peer;
-    task.waiters ??= new Map();
-    task.waiters.set(peer, waiter);
+    const { sourceLimits } = this.#options;
+    turn.waiters.set(peer, waiter);
     this.#waitingCount += 1;
-    this.#arm(task, this.#deadlineMs(peer, waiter));
-    if (task.lease !== undefined) this.#arm(task, this.#stallDeadlineMs(task, task.lease));
+    this.#arm(task, turn, waitDeadlineMs(peer, waiter, turn.lease, sourceLimits));
+    if (turn.lease !== undefined) {
+      this.#arm(task, turn, leaseDeadlineMs(turn.lease, task.pieceLengthBytes, sourceLimits));
+    }
   }
 
   #dequeue(peer: Peer): Waiter | undefined {
-    const { waiters } = peer.task;
-    const waiter = waiters?.get(peer);
-    if (waiters === undefined || waiter === undefined) return undefined;
-    waiters.delete(peer);
+    const turn = this.#turns.get(peer.task);
+    const waiter = turn?.waiters.get(peer);
+    if (turn === undefined || waiter === undefined) return undefined;
+    turn.waiters.delete(peer);
     this.#waitingCount -= 1;
-    if (waiters.size === 0) {
-      peer.task.waiters = undefined;
-      this.#timers.get(peer.task)?.timer.cancel();
-      this.#timers.delete(peer.task);
-    }
+    if (turn.waiters.size === 0) this.#disarm(turn);
     return waiter;
   }
 
@@ -240,226 +268,191 @@ export class ParentScheduler {
   }
 
   /** A peer that asks for the source gets the lease when it is free, or is its own already. */
-  #takeRequestedLease(peer: Peer, nowMs: number): boolean {
-    const { task } = peer;
-    if (task.lease?.holder !== peer) {
-      if (this.#isAlive(task, nowMs) || !this.#hasRoomAtSource(peer)) return false;
-      task.lease = newLease(peer, undefined, NOBODY, nowMs);
-    }
+  #takeRequestedLease(turn: TaskTurn, peer: Peer, nowMs: number): boolean {
+    if (turn.lease?.holder === peer) return true;
+    if (this.#isLeaseAlive(peer.task, turn, nowMs)) return false;
+    if (!hasRoomAtSource(peer, this.#options.sourceLimits)) return false;
+    turn.lease = newLease({ holder: peer }, nowMs);
     return true;
   }
 
-  #grant(peer: Peer, reason: string): ScheduleAnswer {
-    peer.needsBackToSource = true;
-    peer.task.backToSourcePeers.add(peer);
-    return { kind: 'back-to-source', reason };
-  }
-
   /** Makes somebody fetch the task from the source, on behalf of `peer`; no lease is alive. */
-  #lead(peer: Peer, nowMs: number, unreachableSeeds: ReadonlySet<string>): Lead {
-    const policy = sourcePolicyOf(peer.priority);
-    switch (policy) {
+  #lead(turn: TaskTurn, peer: Peer, nowMs: number, unreachableSeeds: ReadonlySet<string>): Lead {
+    switch (sourcePolicyOf(peer.priority)) {
       case 'forbidden':
         return { kind: 'refused', code: 'failed-precondition', message: 'LEVEL1 peer is forbidden' };
       case 'nobody':
         return { kind: 'refused', code: 'not-found', message: 'LEVEL2 peer not found candidate peers' };
       case 'seed-first':
-        if (this.#triggerSeed(peer, nowMs, unreachableSeeds)) return 'wait';
+        if (this.#triggerSeed(turn, peer, nowMs, unreachableSeeds)) return 'wait';
         break;
       case 'requester':
         break;
     }
-    if (peer.isBackToSourceDisabled || !this.#hasRoomAtSource(peer)) return 'wait';
-    peer.task.lease = newLease(peer, undefined, NOBODY, nowMs);
-    return this.#grant(peer, 'no other peer has the task and the source is free');
+    if (!mayGoToSource(peer, this.#options.sourceLimits)) return 'wait';
+    turn.lease = newLease({ holder: peer }, nowMs);
+    return grant(peer, 'no other peer has the task and the source is free');
   }
 
-  #triggerSeed(requester: Peer, nowMs: number, unreachableSeeds: ReadonlySet<string>): boolean {
+  #triggerSeed(turn: TaskTurn, requester: Peer, nowMs: number, unreachableSeeds: ReadonlySet<string>): boolean {
     const { task } = requester;
     if (requester.host.facts.isSeed || unreachableSeeds.size >= MAX_SEED_ATTEMPTS) return false;
-    if (task.seedFailedAtMs !== undefined && nowMs - task.seedFailedAtMs < SEED_FAILURE_MEMORY_MS) return false;
-    let lease: SourceLease | undefined;
+    if (turn.seedFailedAtMs !== undefined && nowMs - turn.seedFailedAtMs < SEED_FAILURE_MEMORY_MS) return false;
+    // The gateway calls back later, never from within `trigger`.
+    const begun: { lease?: SourceLease } = {};
     const trigger = this.#options.seeds.trigger({
       task,
       requester,
       excludedHostIds: unreachableSeeds,
       onSignOfLife: () => {
-        if (lease === undefined) return;
-        lease.lastSignOfLifeMs = this.#options.clock.nowMs();
-        lease.lastProgressMs = lease.lastSignOfLifeMs;
+        if (begun.lease === undefined) return;
+        begun.lease.lastSignOfLifeMs = this.#nowMs();
+        begun.lease.lastProgressMs = begun.lease.lastSignOfLifeMs;
       },
       onEnd: (result) => {
-        if (lease !== undefined) this.#triggerEnded(task, lease, result);
+        if (begun.lease !== undefined) this.#triggerEnded(task, turn, begun.lease, result);
       },
     });
     if (trigger === undefined) return false;
-    lease = newLease(undefined, trigger, unreachableSeeds, nowMs);
-    task.lease = lease;
+    begun.lease = newLease({ trigger, unreachableSeeds }, nowMs);
+    turn.lease = begun.lease;
     return true;
   }
 
-  #triggerEnded(task: Task, lease: SourceLease, result: SeedTriggerResult): void {
+  #triggerEnded(task: Task, turn: TaskTurn, lease: SourceLease, result: SeedTriggerResult): void {
     if (lease.trigger !== undefined) lease.trigger.isOpen = false;
-    if (task.lease !== lease || isConnected(lease)) return;
-    task.lease = undefined;
+    if (turn.lease !== lease || isConnected(lease)) return;
+    turn.lease = undefined;
     if (result === 'unreachable' && lease.trigger !== undefined) {
-      this.#promote(task, new Set([...lease.unreachableSeeds, lease.trigger.hostId]));
+      this.#promote(task, turn, new Set([...lease.unreachableSeeds, lease.trigger.hostId]));
       return;
     }
     // A seed that ended well without having told this scheduler is of no use either: an old one that keeps small files
     // to itself, for instance.
-    if (lease.holder?.state !== 'Succeeded') task.seedFailedAtMs = this.#options.clock.nowMs();
-    this.#promote(task, NOBODY);
+    if (lease.holder?.state !== 'Succeeded') turn.seedFailedAtMs = this.#nowMs();
+    this.#promote(task, turn, NOBODY);
   }
 
-  /** The holder needs its lease no more. */
-  #release(peer: Peer): void {
-    const { task } = peer;
-    if (task.lease?.holder === peer) task.lease = undefined;
-    else if (task.lease !== undefined) return;
-    this.#promote(task, NOBODY);
+  /** The peer needs the lease no more, if it has it; who waits gets what there is. */
+  #release(turn: TaskTurn, peer: Peer): void {
+    if (turn.lease?.holder === peer) turn.lease = undefined;
+    if (turn.lease === undefined) this.#promote(peer.task, turn, NOBODY);
   }
 
   /** Without a lease: gives the waiting peers what there is, and the lease to the first that may have it. */
-  #promote(task: Task, unreachableSeeds: ReadonlySet<string>): void {
-    if (task.waiters === undefined) return;
-    const nowMs = this.#options.clock.nowMs();
-    for (const peer of [...task.waiters.keys()]) {
-      if (task.lease !== undefined) break;
-      const lead = this.#attach(peer, nowMs) ?? this.#lead(peer, nowMs, unreachableSeeds);
+  #promote(task: Task, turn: TaskTurn, unreachableSeeds: ReadonlySet<string>): void {
+    if (turn.waiters.size === 0) return;
+    const nowMs = this.#nowMs();
+    for (const peer of [...turn.waiters.keys()]) {
+      if (turn.lease !== undefined) break;
+      if (!turn.waiters.has(peer)) continue;
+      const lead = this.#attach(peer, nowMs) ?? this.#lead(turn, peer, nowMs, unreachableSeeds);
       if (lead !== 'wait') this.#answer(peer, lead);
     }
-    this.#rearm(task);
+    this.#rearm(task, turn);
   }
 
   #refresh(peer: Peer): void {
-    if (peer.task.refreshOfferable(peer)) this.#wake(peer.task);
+    if (peer.task.refreshOfferable(peer)) this.#wake(this.#turnOf(peer.task));
   }
 
   /** Looks for parents for every waiting peer, a batch in this turn and the rest in the next ones. */
-  #wake(task: Task): void {
-    if (task.waiters === undefined || this.#waking.has(task)) return;
-    this.#waking.add(task);
-    this.#wakeBatch(task, [...task.waiters.keys()], 0);
+  #wake(turn: TaskTurn): void {
+    if (turn.waiters.size === 0 || turn.isWaking) return;
+    turn.isWaking = true;
+    this.#wakeBatch(turn, [...turn.waiters.keys()], 0);
   }
 
-  #wakeBatch(task: Task, peers: readonly Peer[], from: number): void {
-    const nowMs = this.#options.clock.nowMs();
+  #wakeBatch(turn: TaskTurn, peers: readonly Peer[], from: number): void {
+    const nowMs = this.#nowMs();
     const end = Math.min(peers.length, from + WAKE_BATCH);
-    for (let index = from; index < end; index++) {
-      const peer = peers[index];
-      if (peer === undefined || task.waiters?.has(peer) !== true) continue;
+    for (const peer of peers.slice(from, end)) {
+      if (!turn.waiters.has(peer)) continue;
       const parents = this.#attach(peer, nowMs);
       if (parents !== undefined) this.#answer(peer, parents);
     }
-    if (end < peers.length) {
-      this.#options.clock.after(0, () => {
-        this.#wakeBatch(task, peers, end);
-      });
-    } else {
-      this.#waking.delete(task);
+    if (end === peers.length) {
+      turn.isWaking = false;
+      return;
     }
+    this.#options.clock.after(0, () => {
+      this.#wakeBatch(turn, peers, end);
+    });
   }
 
-  #signOfLife(peer: Peer): void {
-    const lease = peer.task.lease;
-    if (lease?.holder === peer) lease.lastSignOfLifeMs = this.#options.clock.nowMs();
-  }
-
-  /** Whether the task has a lease that is worth waiting for; one that is not is dropped. */
-  #isAlive(task: Task, nowMs: number): boolean {
-    const lease = task.lease;
-    if (lease === undefined) return false;
-    if (isConnected(lease) && nowMs < this.#stallDeadlineMs(task, lease)) return true;
-    this.#drop(task, lease, nowMs);
+  /** Whether there is a lease that is worth waiting for; one that is not is dropped. */
+  #isLeaseAlive(task: Task, turn: TaskTurn, nowMs: number): boolean {
+    if (turn.lease === undefined) return false;
+    if (isAlive(turn.lease, task.pieceLengthBytes, this.#options.sourceLimits, nowMs)) return true;
+    drop(turn, turn.lease, nowMs);
     return false;
   }
 
-  /** Takes the lease away from a holder that has not ended it. */
-  #drop(task: Task, lease: SourceLease, nowMs: number): void {
-    task.lease = undefined;
-    if (lease.trigger !== undefined) task.seedFailedAtMs = nowMs;
-  }
-
-  #stallDeadlineMs(task: Task, lease: SourceLease): number {
-    return stallDeadlineMs(lease, this.#options.sourceLimits.stallTimeoutMs, task.pieceLengthBytes);
-  }
-
-  /** When the wait of a peer ends at the latest, as things stand. */
-  #deadlineMs(peer: Peer, waiter: Waiter): number {
-    const { waitTimeoutMs, unusableHolderWaitMs } = this.#options.sourceLimits;
-    const lease = peer.task.lease;
-    if (lease === undefined) return waiter.sinceMs + waitTimeoutMs;
-    if (isOfUse(lease, peer)) return Math.max(waiter.sinceMs, lease.lastSignOfLifeMs) + waitTimeoutMs;
-    return waiter.sinceMs + (this.#mayGoToSource(peer) ? unusableHolderWaitMs : waitTimeoutMs);
-  }
-
-  #mayGoToSource(peer: Peer): boolean {
-    const policy = sourcePolicyOf(peer.priority);
-    const isAllowed = policy === 'seed-first' || policy === 'requester';
-    return isAllowed && !peer.isBackToSourceDisabled && this.#hasRoomAtSource(peer);
-  }
-
-  #hasRoomAtSource(peer: Peer): boolean {
-    const { backToSourcePeers } = peer.task;
-    return backToSourcePeers.has(peer) || backToSourcePeers.size < this.#options.sourceLimits.backToSourceCount;
-  }
-
-  #arm(task: Task, atMs: number): void {
-    const armed = this.#timers.get(task);
-    if (armed !== undefined && armed.atMs <= atMs) return;
-    armed?.timer.cancel();
-    const timer = this.#options.clock.after(Math.max(0, atMs - this.#options.clock.nowMs()), () => {
-      this.#timers.delete(task);
-      this.#checkDeadlines(task);
+  #arm(task: Task, turn: TaskTurn, atMs: number): void {
+    if (turn.alarm !== undefined && turn.alarm.atMs <= atMs) return;
+    this.#disarm(turn);
+    const timer = this.#options.clock.after(Math.max(0, atMs - this.#nowMs()), () => {
+      turn.alarm = undefined;
+      this.#armed.delete(turn);
+      this.#checkDeadlines(task, turn);
     });
-    this.#timers.set(task, { timer, atMs });
+    turn.alarm = { timer, atMs };
+    this.#armed.add(turn);
   }
 
-  #rearm(task: Task): void {
-    this.#timers.get(task)?.timer.cancel();
-    this.#timers.delete(task);
-    if (task.waiters === undefined) return;
-    let atMs = task.lease === undefined ? Infinity : this.#stallDeadlineMs(task, task.lease);
-    for (const [peer, waiter] of task.waiters) atMs = Math.min(atMs, this.#deadlineMs(peer, waiter));
-    this.#arm(task, atMs);
+  #disarm(turn: TaskTurn): void {
+    turn.alarm?.timer.cancel();
+    turn.alarm = undefined;
+    this.#armed.delete(turn);
   }
 
-  #checkDeadlines(task: Task): void {
-    const nowMs = this.#options.clock.nowMs();
-    const hadLease = task.lease !== undefined;
-    if (hadLease && !this.#isAlive(task, nowMs)) {
-      this.#promote(task, NOBODY);
+  /** After anything that may have moved deadlines to an earlier time. */
+  #rearm(task: Task, turn: TaskTurn): void {
+    this.#disarm(turn);
+    if (turn.waiters.size === 0) return;
+    const { sourceLimits } = this.#options;
+    const { lease } = turn;
+    let atMs = lease === undefined ? Infinity : leaseDeadlineMs(lease, task.pieceLengthBytes, sourceLimits);
+    for (const [peer, waiter] of turn.waiters) {
+      atMs = Math.min(atMs, waitDeadlineMs(peer, waiter, lease, sourceLimits));
+    }
+    this.#arm(task, turn, atMs);
+  }
+
+  #checkDeadlines(task: Task, turn: TaskTurn): void {
+    const nowMs = this.#nowMs();
+    if (turn.lease !== undefined && !this.#isLeaseAlive(task, turn, nowMs)) {
+      this.#promote(task, turn, NOBODY);
       return;
     }
-    for (const [peer, waiter] of [...(task.waiters ?? [])]) {
-      if (task.waiters?.get(peer) !== waiter || nowMs < this.#deadlineMs(peer, waiter)) continue;
-      this.#expire(peer, nowMs);
+    for (const [peer, waiter] of [...turn.waiters]) {
+      if (turn.waiters.get(peer) !== waiter) continue;
+      if (nowMs < waitDeadlineMs(peer, waiter, turn.lease, this.#options.sourceLimits)) continue;
+      this.#expire(turn, peer, nowMs);
     }
-    this.#rearm(task);
+    this.#rearm(task, turn);
   }
 
   /** A peer has waited as long as it may. */
-  #expire(peer: Peer, nowMs: number): void {
-    const { task } = peer;
+  #expire(turn: TaskTurn, peer: Peer, nowMs: number): void {
     const parents = this.#attach(peer, nowMs);
     if (parents !== undefined) {
       this.#answer(peer, parents);
       return;
     }
-    const lease = task.lease;
+    const { lease } = turn;
     if (lease !== undefined && isOfUse(lease, peer)) {
-      this.#drop(task, lease, nowMs);
-      this.#promote(task, NOBODY);
+      drop(turn, lease, nowMs);
+      this.#promote(peer.task, turn, NOBODY);
       return;
     }
-    if (lease !== undefined && this.#mayGoToSource(peer)) {
-      this.#answer(peer, this.#grant(peer, 'the peer that fetches the task from the source is of no use to this one'));
+    if (lease !== undefined && mayGoToSource(peer, this.#options.sourceLimits)) {
+      this.#answer(peer, grant(peer, 'the peer that fetches the task from the source is of no use to this one'));
       return;
     }
-    const lead = lease === undefined ? this.#lead(peer, nowMs, NOBODY) : 'wait';
+    const lead = lease === undefined ? this.#lead(turn, peer, nowMs, NOBODY) : 'wait';
     if (lead !== 'wait') this.#answer(peer, lead);
-    else if (task.lease === lease) {
+    else if (turn.lease === lease) {
       this.#answer(peer, {
         kind: 'refused',
         code: 'failed-precondition',
@@ -469,18 +462,15 @@ export class ParentScheduler {
   }
 }
 
-function newLease(
-  holder: Peer | undefined,
-  trigger: SeedTrigger | undefined,
-  unreachableSeeds: ReadonlySet<string>,
-  nowMs: number,
-): SourceLease {
-  return { holder, trigger, unreachableSeeds, lastSignOfLifeMs: nowMs, lastProgressMs: nowMs };
+/** Tells a peer to go to the source. */
+function grant(peer: Peer, reason: string): ScheduleAnswer {
+  peer.needsBackToSource = true;
+  peer.task.backToSourcePeers.add(peer);
+  return { kind: 'back-to-source', reason };
 }
 
-/** Whether the peer could fetch from the lease's holder once that has something. */
-function isOfUse(lease: SourceLease, peer: Peer): boolean {
-  const { holder } = lease;
-  if (holder === undefined) return lease.trigger?.hostId !== peer.host.id;
-  return holder.host !== peer.host && !peer.hasBlocked(holder.id) && !holder.host.facts.isSharingDisabled;
+/** Takes the lease away from a holder that has not ended it. */
+function drop(turn: TaskTurn, lease: SourceLease, nowMs: number): void {
+  turn.lease = undefined;
+  if (lease.trigger !== undefined) turn.seedFailedAtMs = nowMs;
 }

@@ -1,13 +1,18 @@
 import type { HostId, PeerId, TaskId } from '@dragonfly/ids';
 import { Host, type HostFacts } from './host.js';
-import { Peer, type PeerInit } from './peer.js';
-import { Task, type TaskFacts } from './task.js';
+import { Peer, type PeerInit, Task, type TaskFacts } from './task.js';
 
 /** Everything this scheduler knows: hosts, tasks and peers by id. */
 export class Resources {
   readonly hosts = new Map<HostId, Host>();
   readonly tasks = new Map<TaskId, Task>();
   readonly peers = new Map<PeerId, Peer>();
+  readonly #peersByHost = new Map<Host, Set<Peer>>();
+
+  /** The peers of a host. */
+  peersOf(host: Host): ReadonlySet<Peer> {
+    return this.#peersByHost.get(host) ?? NO_PEERS;
+  }
 
   /** The host with these facts; a known one is brought up to date, also ip and host name. */
   announceHost(id: HostId, facts: HostFacts, announceIntervalMs: number, nowMs: number): Host {
@@ -19,7 +24,7 @@ export class Resources {
     host.updatedAtMs = nowMs;
     if (known === undefined) this.hosts.set(id, host);
     if (wasSharingDisabled !== facts.isSharingDisabled) {
-      for (const peer of host.peers) peer.task.refreshOfferable(peer);
+      for (const peer of this.peersOf(host)) peer.task.refreshOfferable(peer);
     }
     return host;
   }
@@ -37,14 +42,18 @@ export class Resources {
     const peer = new Peer(init, nowMs);
     this.peers.set(peer.id, peer);
     peer.task.addPeer(peer);
-    peer.host.peers.add(peer);
+    const onHost = this.#peersByHost.get(peer.host);
+    if (onHost === undefined) this.#peersByHost.set(peer.host, new Set([peer]));
+    else onHost.add(peer);
     return peer;
   }
 
   /** Forgets the peer; its edges go with it. */
   removePeer(peer: Peer): void {
     this.peers.delete(peer.id);
-    peer.host.peers.delete(peer);
+    const onHost = this.#peersByHost.get(peer.host);
+    onHost?.delete(peer);
+    if (onHost?.size === 0) this.#peersByHost.delete(peer.host);
     peer.task.removePeer(peer);
   }
 
@@ -58,3 +67,5 @@ export class Resources {
     this.tasks.delete(task.id);
   }
 }
+
+const NO_PEERS: ReadonlySet<Peer> = new Set();

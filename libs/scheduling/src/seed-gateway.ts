@@ -1,4 +1,4 @@
-import type { Peer } from './peer.js';
+import type { Peer } from './task.js';
 import type { SeedTrigger } from './source-lease.js';
 import type { Task } from './task.js';
 

@@ -1,5 +1,4 @@
-import type { Peer } from './peer.js';
-import { MIN_PIECE_LENGTH_BYTES } from './task.js';
+import { MIN_PIECE_LENGTH_BYTES, type Peer } from './task.js';
 
 /** A seed that was asked to fetch a task, as its scheduler sees it. */
 export interface SeedTrigger {
@@ -39,4 +38,29 @@ export function stallDeadlineMs(lease: SourceLease, stallTimeoutMs: number, piec
 export function isConnected(lease: SourceLease): boolean {
   if (lease.trigger?.isOpen === true) return true;
   return lease.holder !== undefined && lease.holder.isAttached && !lease.holder.isDone;
+}
+
+/** A lease that begins now. */
+export function newLease(
+  begin: {
+    readonly holder?: Peer;
+    readonly trigger?: SeedTrigger;
+    readonly unreachableSeeds?: ReadonlySet<string>;
+  },
+  nowMs: number,
+): SourceLease {
+  return {
+    holder: begin.holder,
+    trigger: begin.trigger,
+    unreachableSeeds: begin.unreachableSeeds ?? new Set(),
+    lastSignOfLifeMs: nowMs,
+    lastProgressMs: nowMs,
+  };
+}
+
+/** Whether a peer could fetch from the lease's holder once that has something. */
+export function isOfUse(lease: SourceLease, peer: Peer): boolean {
+  const { holder } = lease;
+  if (holder === undefined) return lease.trigger?.hostId !== peer.host.id;
+  return holder.host !== peer.host && !peer.hasBlocked(holder.id) && !holder.host.facts.isSharingDisabled;
 }

@@ -128,10 +128,10 @@ describe('pieces from the source', () => {
   it('are kept once each and summed', () => {
     const task = aTask({ contentLengthBytes: undefined });
     const piece = { offsetBytes: 0, lengthBytes: 4 * MIB, digest: 'crc32:1', costMs: 3, createdAtMs: 5 };
-    task.addSourcePiece({ ...piece, number: 0 });
-    task.addSourcePiece({ ...piece, number: 1, offsetBytes: 4 * MIB, lengthBytes: 10 });
-    task.addSourcePiece({ ...piece, number: 1, offsetBytes: 4 * MIB, lengthBytes: 10 });
-    expect(task.sourceBytes).toBe(4 * MIB + 10);
-    expect([...task.sourcePieces.keys()]).toEqual([0, 1]);
+    task.sourcePieces.add({ ...piece, number: 0 });
+    task.sourcePieces.add({ ...piece, number: 1, offsetBytes: 4 * MIB, lengthBytes: 10 });
+    task.sourcePieces.add({ ...piece, number: 1, offsetBytes: 4 * MIB, lengthBytes: 10 });
+    expect(task.sourcePieces.bytes).toBe(4 * MIB + 10);
+    expect(Array.from(task.sourcePieces.values(), ({ number }) => number)).toEqual([0, 1]);
   });
 });

@@ -1,12 +1,124 @@
 import type { PeerId, TaskId } from '@dragonfly/ids';
 import { sizeScope, type SizeScope } from '@dragonfly/ids';
-import type { EdgeLoad } from './host.js';
-import { DEFAULT_CONCURRENT_PIECE_COUNT, type Peer } from './peer.js';
+import { CostWindow } from './cost-window.js';
+import type { EdgeLoad, Host } from './host.js';
+import { OfferableList } from './offerable-list.js';
 import { PieceSet } from './piece-set.js';
-import type { SourceLease } from './source-lease.js';
-import { TASK_TRANSITIONS, type TaskEvent, type TaskState } from './states.js';
+import type { Priority } from './priority.js';
+import { SourcePieces } from './source-pieces.js';
+import {
+  PEER_TRANSITIONS,
+  type PeerEvent,
+  type PeerState,
+  TASK_TRANSITIONS,
+  type TaskEvent,
+  type TaskState,
+} from './states.js';
 import { isLegal, nextState } from './transitions.js';
-import type { Waiter } from './waiter.js';
+
+// Peer and Task stand in one file because each is made of the other: a task is a graph of peers, a peer lives in a task.
+
+/** Pieces a child fetches at once when it does not say. */
+export const DEFAULT_CONCURRENT_PIECE_COUNT = 8;
+
+/** What a registration says about a peer. */
+export interface PeerInit {
+  readonly id: PeerId;
+  readonly task: Task;
+  readonly host: Host;
+  /** @default 0 */
+  readonly priority?: Priority;
+  /** Part of the content it wants; absent = all. Bytes. */
+  readonly range?: { readonly start: number; readonly length: number } | undefined;
+  /** @default 8 */
+  readonly concurrentPieceCount?: number;
+  /** It asks to go to the source (a triggered seed). @default false */
+  readonly needsBackToSource?: boolean;
+  /** It must not go to the source. @default false */
+  readonly isBackToSourceDisabled?: boolean;
+}
+
+/** One download of one task by one host. */
+export class Peer {
+  readonly id: PeerId;
+  readonly task: Task;
+  readonly host: Host;
+  readonly priority: Priority;
+  readonly range: { readonly start: number; readonly length: number } | undefined;
+  readonly concurrentPieceCount: number;
+  readonly isBackToSourceDisabled: boolean;
+  needsBackToSource: boolean;
+
+  readonly pieces = new PieceSet();
+  readonly costs = new CostWindow();
+  readonly createdAtMs: number;
+  updatedAtMs: number;
+  /** Time of the last finished piece; creation when there was none. */
+  pieceUpdatedAtMs: number;
+  /** Time from creation to success; 0 before. */
+  costMs = 0;
+  /** Its announce stream is open, so its reports can arrive. */
+  isAttached = true;
+
+  /** Edges of the task's graph; owned by {@link Task}. */
+  parents: readonly Peer[] = NO_PEERS;
+  children: Set<Peer> | undefined;
+  /** Load that each of its edges put on a parent's host; owned by {@link Task}. */
+  edgeLoad: EdgeLoad | undefined;
+  /** Place in the task's list of peers that can be offered, -1 when it is not in it; owned by {@link Task}. */
+  offerableSlot = -1;
+
+  #state: PeerState = 'Pending';
+  #blockedParents: Set<string> | undefined;
+
+  constructor(init: PeerInit, nowMs: number) {
+    this.id = init.id;
+    this.task = init.task;
+    this.host = init.host;
+    this.priority = init.priority ?? 0;
+    this.range = init.range;
+    this.concurrentPieceCount = init.concurrentPieceCount ?? DEFAULT_CONCURRENT_PIECE_COUNT;
+    this.needsBackToSource = init.needsBackToSource ?? false;
+    this.isBackToSourceDisabled = init.isBackToSourceDisabled ?? false;
+    this.createdAtMs = nowMs;
+    this.updatedAtMs = nowMs;
+    this.pieceUpdatedAtMs = nowMs;
+  }
+
+  get state(): PeerState {
+    return this.#state;
+  }
+
+  /** @throws DfError `internal` when the event is illegal in the current state */
+  apply(event: PeerEvent, nowMs: number): void {
+    this.#state = nextState(PEER_TRANSITIONS, this.#state, event, `peer ${this.id}`);
+    this.updatedAtMs = nowMs;
+  }
+
+  can(event: PeerEvent): boolean {
+    return isLegal(PEER_TRANSITIONS, this.#state, event);
+  }
+
+  /** It will not be offered this parent again. */
+  blockParent(id: string): void {
+    this.#blockedParents ??= new Set();
+    if (this.#blockedParents.size < MAX_BLOCKED_PARENTS) this.#blockedParents.add(id);
+  }
+
+  hasBlocked(id: string): boolean {
+    return this.#blockedParents?.has(id) ?? false;
+  }
+
+  /** Its last report has been made, or it never will be. */
+  get isDone(): boolean {
+    return this.#state === 'Succeeded' || this.#state === 'Failed' || this.#state === 'Leave';
+  }
+}
+
+/** A peer that has failed with more parents than this is beyond help; the bound keeps a broken one from filling memory. */
+const MAX_BLOCKED_PARENTS = 1024;
+
+const NO_PEERS: readonly Peer[] = Object.freeze([]);
 
 /** What is told about a task when it is registered. */
 export interface TaskFacts {
@@ -16,16 +128,6 @@ export interface TaskFacts {
   readonly digest: string;
   readonly filteredQueryParams: readonly string[];
   readonly requestHeader: Readonly<Record<string, string>>;
-}
-
-/** A piece as the peer that fetched it from the source reported it; shown by the stat methods. */
-export interface PieceFacts {
-  readonly number: number;
-  readonly offsetBytes: number;
-  readonly lengthBytes: number;
-  readonly digest: string;
-  readonly costMs: number;
-  readonly createdAtMs: number;
 }
 
 /** Smallest piece length; assumed for tasks that do not tell theirs. */
@@ -49,23 +151,13 @@ export class Task {
   pieceCount = 0;
   /** 0 while nobody knows. */
   pieceLengthBytes = 0;
-  /** Pieces that were fetched from the source, by number. */
-  readonly sourcePieces = new Map<number, PieceFacts>();
-  /** Numbers in {@link sourcePieces} and the bytes they add up to. */
-  readonly sourcePieceNumbers = new PieceSet();
-  sourceBytes = 0;
+  readonly sourcePieces = new SourcePieces();
 
   /** Peers that were told to go to the source and have not ended. */
   readonly backToSourcePeers = new Set<Peer>();
-  /** Who fetches the task from the source; owned by the scheduler. */
-  lease: SourceLease | undefined;
-  /** Peers that wait for a parent, in order of arrival; owned by the scheduler. */
-  waiters: Map<Peer, Waiter> | undefined;
-  /** When a seed was last unable to get this task; owned by the scheduler. */
-  seedFailedAtMs: number | undefined;
 
   readonly #peers = new Map<PeerId, Peer>();
-  readonly #offerable: Peer[] = [];
+  readonly #offerable = new OfferableList<Peer>();
   #state: TaskState = 'Pending';
 
   constructor(
@@ -102,7 +194,7 @@ export class Task {
 
   /** Peers that may be offered as a parent to someone, in no order. */
   get offerable(): readonly Peer[] {
-    return this.#offerable;
+    return this.#offerable.members;
   }
 
   addPeer(peer: Peer): void {
@@ -116,14 +208,7 @@ export class Task {
     peer.children = undefined;
     this.#peers.delete(peer.id);
     this.backToSourcePeers.delete(peer);
-    this.#setOfferable(peer, false);
-  }
-
-  /** Keeps the piece for the stat methods and sums its length, each number once. */
-  addSourcePiece(piece: PieceFacts): void {
-    if (!this.sourcePieceNumbers.add(piece.number)) return;
-    this.sourcePieces.set(piece.number, piece);
-    this.sourceBytes += piece.lengthBytes;
+    this.#offerable.set(peer, false);
   }
 
   /** Forgets what the source said, before somebody asks it anew. */
@@ -170,24 +255,9 @@ export class Task {
     return found;
   }
 
-  /**
-   * Peers from the offerable list in random order, lazily: each step costs the same, however long the list.
-   *
-   * @param random uniform in [0, 1)
-   */
-  *sampleOfferable(random: () => number): IterableIterator<Peer> {
-    const list = this.#offerable;
-    for (let index = 0; index < list.length; index++) {
-      const chosen = index + Math.floor(random() * (list.length - index));
-      const peer = list[chosen];
-      const displaced = list[index];
-      if (peer === undefined || displaced === undefined) return;
-      list[chosen] = displaced;
-      displaced.offerableSlot = chosen;
-      list[index] = peer;
-      peer.offerableSlot = index;
-      yield peer;
-    }
+  /** Offerable peers in random order; see {@link OfferableList.sample}. */
+  sampleOfferable(random: () => number): IterableIterator<Peer> {
+    return this.#offerable.sample(random);
   }
 
   /**
@@ -198,7 +268,7 @@ export class Task {
   refreshOfferable(peer: Peer): boolean {
     const should = this.#isOfferable(peer);
     const became = should && peer.offerableSlot < 0;
-    this.#setOfferable(peer, should);
+    this.#offerable.set(peer, should);
     return became;
   }
 
@@ -228,21 +298,6 @@ export class Task {
       case 'Leave':
         return false;
     }
-  }
-
-  #setOfferable(peer: Peer, should: boolean): void {
-    const slot = peer.offerableSlot;
-    if (should === slot >= 0) return;
-    if (should) {
-      peer.offerableSlot = this.#offerable.push(peer) - 1;
-      return;
-    }
-    const last = this.#offerable.pop();
-    if (last !== undefined && last !== peer) {
-      this.#offerable[slot] = last;
-      last.offerableSlot = slot;
-    }
-    peer.offerableSlot = -1;
   }
 
   #removeParent(child: Peer, parent: Peer): void {

@@ -1,4 +1,4 @@
-import type { Peer } from './peer.js';
+import type { Peer } from './task.js';
 
 /** What a peer is told when it asks for parents. */
 export type ScheduleAnswer =

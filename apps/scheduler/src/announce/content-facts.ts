@@ -49,7 +49,7 @@ export function taskOf(state: SchedulerState, taskId: string, download: commonV2
  */
 function adoptContent(state: SchedulerState, task: Task, content: ContentFacts): void {
   const isNew = task.contentLengthBytes === undefined;
-  if (isNew ? content.lengthBytes === undefined && task.pieceLengthBytes > 0 : hasContent(task)) return;
+  if (isNew ? content.lengthBytes === undefined && task.pieceLengthBytes > 0 : hasContent(state, task)) return;
   if (
     task.contentLengthBytes === content.lengthBytes &&
     task.pieceCount === content.pieceCount &&
@@ -64,8 +64,8 @@ function adoptContent(state: SchedulerState, task: Task, content: ContentFacts):
   state.scheduler.contentChanged(task);
 }
 
-function hasContent(task: Task): boolean {
-  return task.offerable.length > 0 || task.lease !== undefined || task.backToSourcePeers.size > 0;
+function hasContent(state: SchedulerState, task: Task): boolean {
+  return task.offerable.length > 0 || state.scheduler.leaseOf(task) !== undefined || task.backToSourcePeers.size > 0;
 }
 
 function contentFactsOf(download: commonV2.Download): ContentFacts {

@@ -203,7 +203,7 @@ export class PeerSession {
       if (task.state !== 'Succeeded') task.apply('DownloadSucceeded', nowMs);
       if (task.contentLengthBytes === undefined) {
         // The source did not tell the length; its pieces do.
-        task.contentLengthBytes = task.sourceBytes;
+        task.contentLengthBytes = task.sourcePieces.bytes;
         task.pieceCount = task.sourcePieces.size;
       }
     }
@@ -272,7 +272,7 @@ export class PeerSession {
     peer.pieceUpdatedAtMs = nowMs;
     peer.task.updatedAtMs = nowMs;
     if (isFromSource) {
-      peer.task.addSourcePiece({
+      peer.task.sourcePieces.add({
         number: piece.number,
         offsetBytes: Number(piece.offset),
         lengthBytes,

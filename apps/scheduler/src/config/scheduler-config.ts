@@ -160,7 +160,7 @@ export function loadSchedulerConfig(options: {
   readonly strict?: boolean;
 }): LoadedConfig<SchedulerConfig> {
   return loadConfig({
-    schema: schema as z.ZodType<SchedulerConfig>,
+    schema,
     file: options.file,
     defaultFiles: [...DEFAULT_CONFIG_FILES],
     env: options.env,

@@ -7,6 +7,8 @@ import { type DynamicConfig, dynamicConfigSchema } from './dynamic-config.js';
 
 /** Deadline of a unary call. The original waits 2 minutes; a manager that needs more than this is as good as down. */
 const CALL_DEADLINE_MS = 20_000;
+/** Longest wait for the manager to confirm that a keep-alive stream has ended. */
+const END_TIMEOUT_MS = 1000;
 
 export interface ManagerGatewayOptions {
   /** `host:port`; a scheme in front is ignored. */
@@ -114,6 +116,7 @@ export class ManagerGateway {
 /** One keep-alive stream. */
 export class KeepAliveStream {
   readonly #stream: ClientWritableStream<managerV2.KeepAliveRequest>;
+  readonly #closed = Promise.withResolvers<void>();
   #isOver = false;
 
   constructor(
@@ -122,6 +125,7 @@ export class KeepAliveStream {
     onEnd: (error: DfError) => void,
   ) {
     const end = (error: Error | null | undefined): void => {
+      this.#closed.resolve();
       if (this.#isOver) return;
       this.#isOver = true;
       onEnd(
@@ -141,11 +145,20 @@ export class KeepAliveStream {
     return true;
   }
 
-  /** Ends the stream: the manager marks this scheduler inactive at once. */
-  end(): void {
+  /**
+   * Ends the stream: the manager marks this scheduler inactive at once.
+   * @returns when the manager has taken note, or has not within a second
+   */
+  async end(): Promise<void> {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#stream.end();
+    const giveUp = setTimeout(() => {
+      this.#stream.cancel();
+      this.#closed.resolve();
+    }, END_TIMEOUT_MS);
+    await this.#closed.promise;
+    clearTimeout(giveUp);
   }
 }
 

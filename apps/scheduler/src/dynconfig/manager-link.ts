@@ -32,7 +32,9 @@ export interface ManagerLinkOptions {
  */
 export class ManagerLink {
   readonly #abort = new AbortController();
-  readonly #timers = new Set<Timer>();
+  /** What happens next, by purpose: at most one timer each. */
+  readonly #timers = new Map<'connect' | 'beat' | 'refresh', Timer>();
+  #isRefreshing = false;
   #stream: KeepAliveStream | undefined;
   #hasRegistered = false;
   #failures = 0;
@@ -46,11 +48,10 @@ export class ManagerLink {
   }
 
   /** Ends the keep-alive stream, so that the manager stops naming this scheduler at once. */
-  stop(): void {
+  async stop(): Promise<void> {
     this.#abort.abort();
-    for (const timer of this.#timers) timer.cancel();
-    this.#timers.clear();
-    this.#stream?.end();
+    this.#cancelTimers();
+    await this.#stream?.end();
     this.options.gateway.close();
   }
 
@@ -60,7 +61,7 @@ export class ManagerLink {
       await gateway.register(this.#abort.signal);
       if (this.#abort.signal.aborted) return;
       this.#keepAlive();
-      this.#refreshForever();
+      if (!this.#isRefreshing) this.#refreshForever();
     } catch (caught) {
       if (this.#abort.signal.aborted) return;
       const error = DfError.from(caught);
@@ -71,10 +72,10 @@ export class ManagerLink {
 
   #keepAlive(): void {
     const { gateway, keepAliveIntervalMs, log } = this.options;
+    void this.#stream?.end();
     const stream = gateway.openKeepAlive((error) => {
       if (this.#abort.signal.aborted || this.#stream !== stream) return;
       this.#stream = undefined;
-      this.#cancelTimers();
       log.warn({ err: error }, 'keep-alive stream to the manager has broken');
       this.#retry(`manager not reachable, serving with the last settings: ${error.message}`);
     });
@@ -84,7 +85,7 @@ export class ManagerLink {
       stream.beat(() => {
         this.#alive();
       });
-      this.#after(keepAliveIntervalMs, beat);
+      this.#after('beat', keepAliveIntervalMs, beat);
     };
     beat();
   }
@@ -102,12 +103,13 @@ export class ManagerLink {
     this.options.onState(this.#hasRegistered, detail);
     const pauseMs = Math.min(BACKOFF.longestMs, BACKOFF.firstMs * 2 ** Math.min(this.#failures, 10));
     this.#failures += 1;
-    this.#after(pauseMs * (0.5 + this.options.random() / 2), () => {
+    this.#after('connect', pauseMs * (0.5 + this.options.random() / 2), () => {
       void this.#connect();
     });
   }
 
   #refreshForever(): void {
+    this.#isRefreshing = true;
     void this.#refresh()
       .catch((caught: unknown) => {
         if (this.#abort.signal.aborted) return;
@@ -118,7 +120,8 @@ export class ManagerLink {
         return undefined;
       })
       .finally(() => {
-        if (!this.#abort.signal.aborted) this.#after(this.options.refreshIntervalMs, () => this.#refreshForever());
+        if (!this.#abort.signal.aborted)
+          this.#after('refresh', this.options.refreshIntervalMs, () => this.#refreshForever());
       });
   }
 
@@ -126,10 +129,7 @@ export class ManagerLink {
     try {
       await this.options.gateway.register(this.#abort.signal);
       // The new row is inactive until a keep-alive stream begins on it.
-      const stream = this.#stream;
-      this.#stream = undefined;
-      stream?.end();
-      this.#keepAlive();
+      if (!this.#abort.signal.aborted) this.#keepAlive();
     } catch (caught) {
       if (!this.#abort.signal.aborted) this.options.log.warn({ err: DfError.from(caught) }, 'cannot register again');
     }
@@ -159,16 +159,13 @@ export class ManagerLink {
     }
   }
 
-  #after(delayMs: number, callback: () => void): void {
-    const timer = this.options.clock.after(delayMs, () => {
-      this.#timers.delete(timer);
-      callback();
-    });
-    this.#timers.add(timer);
+  #after(purpose: 'connect' | 'beat' | 'refresh', delayMs: number, callback: () => void): void {
+    this.#timers.get(purpose)?.cancel();
+    this.#timers.set(purpose, this.options.clock.after(delayMs, callback));
   }
 
   #cancelTimers(): void {
-    for (const timer of this.#timers) timer.cancel();
+    for (const timer of this.#timers.values()) timer.cancel();
     this.#timers.clear();
   }
 }

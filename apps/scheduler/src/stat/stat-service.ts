@@ -52,7 +52,7 @@ export class StatService {
       metrics.leaveTask.failure.inc();
       throw new DfError('not-found', `host ${request.hostId} not found`);
     }
-    for (const peer of [...host.peers]) {
+    for (const peer of [...resources.peersOf(host)]) {
       if (peer.task.id === request.taskId) deletePeer(this.state, peer);
     }
   }

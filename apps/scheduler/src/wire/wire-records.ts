@@ -109,7 +109,7 @@ function taskFields(task: Task): commonV2.Task {
     requestHeader: { ...facts.requestHeader },
     contentLength: isKnown ? BigInt(task.contentLengthBytes ?? 0) : UNKNOWN_CONTENT_LENGTH,
     pieceCount: isKnown ? task.pieceCount : 0,
-    sizeScope: SIZE_SCOPE_NUMBERS[isKnown ? task.sizeScope : 'unknown'] as commonV2.SizeScope,
+    sizeScope: SIZE_SCOPE_NUMBERS[isKnown ? task.sizeScope : 'unknown'],
     pieces: [],
     state: task.state,
     peerCount: task.peers.size,

@@ -1,8 +1,7 @@
 import { asHostId, asPeerId, asTaskId } from '@dragonfly/ids';
 import { Host, type HostFacts } from '../host.js';
-import { Peer, type PeerInit } from '../peer.js';
 import type { PeerEvent, PeerState } from '../states.js';
-import { Task, type TaskFacts } from '../task.js';
+import { Peer, type PeerInit, Task, type TaskFacts } from '../task.js';
 
 let serial = 0;
 
@@ -90,7 +89,6 @@ export function aPeer(traits: PeerTraits = {}): Peer {
     SOME_TIME_MS,
   );
   peer.task.addPeer(peer);
-  peer.host.peers.add(peer);
   for (const event of PATHS[traits.state ?? 'ReceivedNormal']) peer.apply(event, SOME_TIME_MS);
   for (let number = 0; number < (traits.pieceCount ?? 0); number++) peer.pieces.add(number);
   peer.task.refreshOfferable(peer);
