@@ -5,7 +5,7 @@ import { DfError } from '@dragonfly/errors';
 import { createMemoryKv, createRedisKv, type Kv } from '@dragonfly/kv';
 import { Database, ensureDefaultRows } from '@dragonfly/persistence';
 import { managerV2 } from '@dragonfly/proto';
-import { nestGrpcOptions, type NestGrpcServer } from '@dragonfly/rpc/nest';
+import { nestGrpcOptions } from '@dragonfly/rpc/nest';
 import { Readiness, StatusServer, type Logger } from '@dragonfly/telemetry';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -103,6 +103,7 @@ async function start(options: StartOptions, opened: (() => Promise<void>)[]): Pr
   const app = await NestFactory.create<NestFastifyApplication>(module, createRestAdapter(restTls(settings)), {
     logger: new NestLogger(log),
     abortOnError: false,
+    bodyParser: false,
     forceCloseConnections: true,
   });
   await configureRest(app, { log, realm: jwt.realm, metrics, version: VERSION });
@@ -129,7 +130,7 @@ async function start(options: StartOptions, opened: (() => Promise<void>)[]): Pr
   if (status) {
     opened.push(() => status.close());
   }
-  const grpcPort = (grpc.strategy as NestGrpcServer).ports[0] ?? 0;
+  const grpcPort = grpc.strategy.ports[0] ?? 0;
   log.info({ restPort, grpcPort, metricsPort: status?.port, database: database.dialect, kv: kv.kind }, 'manager is up');
   return {
     restPort,

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chmodSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DfError, isErrnoException } from '@dragonfly/errors';
 import type { KeyValueStore } from '@dragonfly/kv';
@@ -27,7 +27,12 @@ export async function signingKey(
     return Buffer.from(own);
   }
   await shared.setIfAbsent(SHARED_KEY, own);
-  return Buffer.from((await shared.get(SHARED_KEY)) ?? own);
+  const common = (await shared.get(SHARED_KEY)) ?? own;
+  if (common !== own) {
+    // Kept here too, so that any of the managers can offer it again when the store has lost it.
+    writeKey(dataDirectory, common, (draft, file) => renameSync(draft, file));
+  }
+  return Buffer.from(common);
 }
 
 function ownKey(dataDirectory: string): string {
@@ -39,20 +44,30 @@ function ownKey(dataDirectory: string): string {
       throw error;
     }
   }
-  mkdirSync(dataDirectory, { recursive: true, mode: 0o700 });
-  const draft = `${file}.${process.pid}`;
-  writeFileSync(draft, randomBytes(KEY_BYTES).toString('base64'), { mode: 0o600, flush: true });
-  try {
-    // Unlike a rename, a link never replaces the key that another process has made meanwhile.
-    linkSync(draft, file);
-  } catch (error) {
-    if (!(isErrnoException(error) && error.code === 'EEXIST')) {
-      throw error;
+  writeKey(dataDirectory, randomBytes(KEY_BYTES).toString('base64'), (draft, target) => {
+    try {
+      // Unlike a rename, a link never replaces the key that another process has made meanwhile.
+      linkSync(draft, target);
+    } catch (error) {
+      if (!(isErrnoException(error) && error.code === 'EEXIST')) {
+        throw error;
+      }
     }
+  });
+  return read(file);
+}
+
+/** Writes the key to a draft that only we can read, and lets `publish` put it in its place. */
+function writeKey(dataDirectory: string, key: string, publish: (draft: string, file: string) => void): void {
+  const file = join(dataDirectory, FILE_NAME);
+  const draft = `${file}.${process.pid}`;
+  mkdirSync(dataDirectory, { recursive: true, mode: 0o700 });
+  try {
+    writeFileSync(draft, key, { mode: 0o600, flush: true });
+    publish(draft, file);
   } finally {
     rmSync(draft, { force: true });
   }
-  return read(file);
 }
 
 function read(file: string): string {

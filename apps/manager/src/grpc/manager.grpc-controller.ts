@@ -126,7 +126,7 @@ export class ManagerGrpcController {
     answer: sendUnaryData<object>,
   ): Promise<void> {
     try {
-      await serveKeepAlive(call, (key) => this.keepAlives.open(key));
+      await serveKeepAlive(call, this.keepAlives);
       answer(null, {});
     } catch (error) {
       answer(statusOfError(error, call.getPath(), this.log));

@@ -1,37 +1,44 @@
 import { managerV2 } from '@dragonfly/proto';
 import { DfError } from '@dragonfly/errors';
-import type { ServerReadableStream } from '@grpc/grpc-js';
 import { DEFAULT_SILENCE_MS, type InstanceKey, type KeepAliveLease } from '../instances/keep-alive.js';
 
-type KeepAliveCall = Pick<ServerReadableStream<managerV2.KeepAliveRequest, unknown>, 'once' | 'off'> &
-  AsyncIterable<managerV2.KeepAliveRequest>;
+/** What is used of grpc-js' `ServerReadableStream`. */
+interface KeepAliveCall extends AsyncIterable<managerV2.KeepAliveRequest> {
+  once(event: 'cancelled', listener: () => void): unknown;
+  off(event: 'cancelled', listener: () => void): unknown;
+}
 
-/** Opens the lease of an instance, see `KeepAliveService.open`. */
-export type OpenLease = (key: InstanceKey) => Promise<KeepAliveLease>;
+/** What a stream needs of `KeepAliveService`. */
+export interface LeaseSource {
+  open(key: InstanceKey): Promise<KeepAliveLease>;
+  readonly stopping: AbortSignal;
+}
 
 /**
  * Serves one keep-alive stream until the instance ends it, falls silent or is gone. Messages are handled one after the
  * other; the transport holds further ones back.
- * @throws DfError as the lease does; `deadline-exceeded` after too long a silence; `invalid-argument` when a stream
+ * @throws DfError as the lease does; `deadline-exceeded` after too long a silence; `unavailable` when the manager stops; `invalid-argument` when a stream
  * speaks for another instance than it began with
  */
-export async function serveKeepAlive(call: KeepAliveCall, open: OpenLease): Promise<void> {
-  const gone = Promise.withResolvers<'gone'>();
-  const onGone = (): void => gone.resolve('gone');
+export async function serveKeepAlive(call: KeepAliveCall, leases: LeaseSource): Promise<void> {
+  const over = Promise.withResolvers<'gone'>();
+  const onGone = (): void => over.resolve('gone');
+  const onStop = (): void => over.reject(leases.stopping.reason as Error);
   call.once('cancelled', onGone);
+  leases.stopping.addEventListener('abort', onStop, { once: true });
   const messages = call[Symbol.asyncIterator]();
   let lease: KeepAliveLease | undefined;
   let first: InstanceKey | undefined;
   try {
     for (;;) {
-      const next = await withinSilence(lease?.silenceLimitMs ?? DEFAULT_SILENCE_MS, messages.next(), gone.promise);
+      const next = await withinSilence(lease?.silenceLimitMs ?? DEFAULT_SILENCE_MS, messages.next(), over.promise);
       if (next === 'gone' || next.done) {
         return;
       }
       const key = instanceKeyOf(next.value);
       if (!lease || !first) {
         first = key;
-        lease = await open(key);
+        lease = await leases.open(key);
       } else if (!isSame(first, key)) {
         throw new DfError('invalid-argument', 'a keep-alive stream must speak for one instance');
       } else {
@@ -40,6 +47,7 @@ export async function serveKeepAlive(call: KeepAliveCall, open: OpenLease): Prom
     }
   } finally {
     call.off('cancelled', onGone);
+    leases.stopping.removeEventListener('abort', onStop);
     await lease?.close();
   }
 }

@@ -57,7 +57,7 @@ export interface KeepAliveLease {
 /** Keeps instances active while their keep-alive streams live. */
 @Injectable()
 export class KeepAliveService {
-  private isStopping = false;
+  private readonly stopped = new AbortController();
 
   constructor(
     private readonly database: Database,
@@ -88,7 +88,12 @@ export class KeepAliveService {
    * with another one, or with this one after its restart. Those that do not are found by the sweeper.
    */
   stop(): void {
-    this.isStopping = true;
+    this.stopped.abort(new DfError('unavailable', 'the manager is stopping'));
+  }
+
+  /** Fires when the manager stops: streams end, so that their instances turn to another manager at once. */
+  get stopping(): AbortSignal {
+    return this.stopped.signal;
   }
 
   private async find({
@@ -130,7 +135,7 @@ export class KeepAliveService {
   }
 
   private async end(kind: InstanceKind, id: number, note: string, token: string): Promise<void> {
-    if (this.isStopping || !(await this.store.compareAndDelete(note, token))) {
+    if (this.stopping.aborted || !(await this.store.compareAndDelete(note, token))) {
       return;
     }
     const now = this.clock.now();

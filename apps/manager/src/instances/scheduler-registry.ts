@@ -10,6 +10,7 @@ import {
 import { Injectable } from '@nestjs/common';
 import { RECORD_NOT_FOUND } from '../clusters/cluster-rows.js';
 import { Clock } from '../clock.js';
+import { onceMoreOnConflict } from './once-more-on-conflict.js';
 import { TopologyCache } from '../topology/topology-cache.js';
 import { rankClusters, type SearchClient } from '../topology/searcher.js';
 import { ACTIVE, type ClusterNode } from '../topology/topology.js';
@@ -77,19 +78,21 @@ export class SchedulerRegistry {
       config: registration.config,
       lastKeepAliveAt: now,
     };
-    const row = await this.database.transaction(async (manager) => {
-      if (!(await manager.existsBy(SchedulerClusterEntity, { id: schedulerClusterId, isDel: 0 }))) {
-        throw new DfError('not-found', `scheduler cluster ${schedulerClusterId} does not exist`);
-      }
-      const existing = await manager.findOneBy(SchedulerEntity, key);
-      const id = existing
-        ? existing.id
-        : await insertRow(manager, SchedulerEntity, now, { ...content, hostName, ip, schedulerClusterId });
-      if (existing) {
-        await updateRow(manager, SchedulerEntity, now, id, content);
-      }
-      return manager.findOneByOrFail(SchedulerEntity, { id });
-    });
+    const row = await onceMoreOnConflict(() =>
+      this.database.transaction(async (manager) => {
+        if (!(await manager.existsBy(SchedulerClusterEntity, { id: schedulerClusterId, isDel: 0 }))) {
+          throw new DfError('not-found', `scheduler cluster ${schedulerClusterId} does not exist`);
+        }
+        const existing = await manager.findOneBy(SchedulerEntity, key);
+        const id = existing
+          ? existing.id
+          : await insertRow(manager, SchedulerEntity, now, { ...content, hostName, ip, schedulerClusterId });
+        if (existing) {
+          await updateRow(manager, SchedulerEntity, now, id, content);
+        }
+        return manager.findOneByOrFail(SchedulerEntity, { id });
+      }),
+    );
     await this.topology.invalidate();
     return row;
   }

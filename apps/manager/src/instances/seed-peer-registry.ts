@@ -11,6 +11,7 @@ import {
 import { Injectable } from '@nestjs/common';
 import { RECORD_NOT_FOUND } from '../clusters/cluster-rows.js';
 import { Clock } from '../clock.js';
+import { onceMoreOnConflict } from './once-more-on-conflict.js';
 import { TopologyCache } from '../topology/topology-cache.js';
 import { ACTIVE } from '../topology/topology.js';
 
@@ -94,26 +95,28 @@ export class SeedPeerRegistry {
       downloadPort: registration.downloadPort,
       state: ACTIVE,
     };
-    const registered = await this.database.transaction(async (manager) => {
-      const cluster = await manager.findOneBy(SeedPeerClusterEntity, { id: seedPeerClusterId, isDel: 0 });
-      if (!cluster) {
-        throw new DfError('not-found', `seed peer cluster ${seedPeerClusterId} does not exist`);
-      }
-      const existing = await manager.findOneBy(SeedPeerEntity, { hostName, ip, seedPeerClusterId, isDel: 0 });
-      const id = existing
-        ? existing.id
-        : await insertRow(manager, SeedPeerEntity, now, {
-            ...content,
-            hostName,
-            ip,
-            seedPeerClusterId,
-            objectStoragePort: 0,
-          });
-      if (existing) {
-        await updateRow(manager, SeedPeerEntity, now, id, content);
-      }
-      return { cluster, seedPeer: await manager.findOneByOrFail(SeedPeerEntity, { id }) };
-    });
+    const registered = await onceMoreOnConflict(() =>
+      this.database.transaction(async (manager) => {
+        const cluster = await manager.findOneBy(SeedPeerClusterEntity, { id: seedPeerClusterId, isDel: 0 });
+        if (!cluster) {
+          throw new DfError('not-found', `seed peer cluster ${seedPeerClusterId} does not exist`);
+        }
+        const existing = await manager.findOneBy(SeedPeerEntity, { hostName, ip, seedPeerClusterId, isDel: 0 });
+        const id = existing
+          ? existing.id
+          : await insertRow(manager, SeedPeerEntity, now, {
+              ...content,
+              hostName,
+              ip,
+              seedPeerClusterId,
+              objectStoragePort: 0,
+            });
+        if (existing) {
+          await updateRow(manager, SeedPeerEntity, now, id, content);
+        }
+        return { cluster, seedPeer: await manager.findOneByOrFail(SeedPeerEntity, { id }) };
+      }),
+    );
     await this.topology.invalidate();
     return registered;
   }

@@ -2,7 +2,7 @@ import { DfError } from '@dragonfly/errors';
 import { Body, Param, type PipeTransform, Query } from '@nestjs/common';
 import { ApiBody, type ApiBodyOptions, ApiParam, ApiQuery } from '@nestjs/swagger';
 import { z } from 'zod';
-import { violationText, type RequestType } from './rest-schema.js';
+import { violationText, withRequired, type RequestType } from './rest-schema.js';
 
 /** A request that breaks a rule: 422 with the text under `errors`. */
 export function invalidRequest(text: string): DfError {
@@ -37,7 +37,7 @@ type OpenApiSchema = NonNullable<Extract<ApiBodyOptions, { schema?: unknown }>['
 /** The request type as a schema of the API description. */
 export function requestSchema(type: RequestType): OpenApiSchema {
   const { $schema: _dialect, ...schema } = z.toJSONSchema(type.schema, { io: 'input', target: 'openapi-3.0' });
-  return schema as OpenApiSchema;
+  return withRequired(schema) as OpenApiSchema;
 }
 
 function describe(decorator: MethodDecorator, target: object, key: string | symbol | undefined): void {

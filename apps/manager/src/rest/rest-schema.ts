@@ -26,6 +26,28 @@ interface TextRules extends Range {
   format?: 'email' | 'url';
 }
 
+/** Mark of required fields in the JSON schema; see `withRequired`. */
+const REQUIRED_MARK = 'x-required';
+const REQUIRED = { [REQUIRED_MARK]: true };
+
+/** Turns the marks of required fields into lists of required properties, at every level. */
+export function withRequired(schema: unknown): unknown {
+  if (Array.isArray(schema)) {
+    return schema.map(withRequired);
+  }
+  if (typeof schema !== 'object' || schema === null) {
+    return schema;
+  }
+  const content = Object.fromEntries(
+    Object.entries(schema)
+      .filter(([key]) => key !== REQUIRED_MARK && !(key === 'nullable' && REQUIRED_MARK in schema))
+      .map(([key, value]) => [key, withRequired(value)]),
+  );
+  const properties = 'properties' in schema ? Object.entries(schema.properties as Record<string, object>) : [];
+  const required = properties.filter(([, property]) => REQUIRED_MARK in property).map(([name]) => name);
+  return required.length > 0 ? { ...content, required } : content;
+}
+
 type CheckContext = z.RefinementCtx;
 
 function violate(context: CheckContext, tag: string): void {
@@ -69,7 +91,7 @@ export function requiredText(rules: TextRules = {}) {
       checkText(value, rules, context);
       return value;
     })
-    .meta(textMeta(rules));
+    .meta({ ...textMeta(rules), ...REQUIRED });
 }
 
 /** A text that may be left out. */
@@ -114,7 +136,7 @@ export function requiredInteger(range: Range = {}) {
       checkNumber(value, range, context);
       return value;
     })
-    .meta(numberMeta(range));
+    .meta({ ...numberMeta(range), ...REQUIRED });
 }
 
 /** A whole number that may be left out; 0 counts as left out for the range. */
@@ -164,7 +186,8 @@ export function requiredObject<T extends z.ZodRawShape>(shape: T) {
         return z.NEVER;
       }
       return value;
-    });
+    })
+    .meta(REQUIRED);
 }
 
 /** A whole number in a query; absent and empty are the same. */

@@ -1,7 +1,9 @@
 import type { ServerOptions } from 'node:https';
+import { DfError } from '@dragonfly/errors';
 import cookie from '@fastify/cookie';
 import type { Logger as PinoLogger } from '@dragonfly/telemetry';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyRequest } from 'fastify';
 import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 import type { ManagerMetrics } from '../status/manager-metrics.js';
 import { RestErrorFilter } from './error.filter.js';
@@ -22,6 +24,18 @@ export function createRestAdapter(https: ServerOptions | undefined): FastifyAdap
   });
 }
 
+/** @throws DfError `invalid-argument` */
+function parseBody(body: string): unknown {
+  if (body.trim() === '') {
+    return undefined;
+  }
+  try {
+    return JSON.parse(body) as unknown;
+  } catch (error) {
+    throw new DfError('invalid-argument', `the body is no JSON: ${DfError.from(error).message}`, { cause: error });
+  }
+}
+
 /** Everything of the REST side that is no controller. */
 export async function configureRest(
   app: NestFastifyApplication,
@@ -30,6 +44,12 @@ export async function configureRest(
   await app.register(cookie);
   app.useGlobalFilters(new RestErrorFilter(options.log, options.realm));
   const fastify = app.getHttpAdapter().getInstance();
+  // Bodies are JSON whatever the content type says, and clients name it on requests without a body too.
+  fastify.addContentTypeParser(
+    ['application/json', '*'],
+    { parseAs: 'string' },
+    async (_request: FastifyRequest, body: string | Buffer) => parseBody(String(body)),
+  );
   fastify.addHook('onRequest', async (request, reply) => {
     if (request.url === '/swagger/index.html') {
       // Published links end so; the page itself lives at the directory.
