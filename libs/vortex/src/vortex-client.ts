@@ -99,9 +99,16 @@ export class VortexClient {
   private isClosed = false;
 
   constructor(options: VortexClientOptions = {}) {
-    const { pool, ...bounds } = options;
-    this.options = { ...DEFAULTS, ...bounds };
-    this.pool = pool ?? new BufferPool({ bufferBytes: DEFAULT_BUFFER_BYTES, maxBuffers: DEFAULT_MAX_BUFFERS });
+    this.options = {
+      connectTimeoutMs: options.connectTimeoutMs ?? DEFAULTS.connectTimeoutMs,
+      answerTimeoutMs: options.answerTimeoutMs ?? DEFAULTS.answerTimeoutMs,
+      contentTimeoutMs: options.contentTimeoutMs ?? DEFAULTS.contentTimeoutMs,
+      stallTimeoutMs: options.stallTimeoutMs ?? DEFAULTS.stallTimeoutMs,
+      idleTimeoutMs: options.idleTimeoutMs ?? DEFAULTS.idleTimeoutMs,
+      maxIdlePerAddress: options.maxIdlePerAddress ?? DEFAULTS.maxIdlePerAddress,
+      maxIdle: options.maxIdle ?? DEFAULTS.maxIdle,
+    };
+    this.pool = options.pool ?? new BufferPool({ bufferBytes: DEFAULT_BUFFER_BYTES, maxBuffers: DEFAULT_MAX_BUFFERS });
     this.idle = new IdleConnections(this.options);
   }
 

@@ -348,6 +348,18 @@ describe('the client', () => {
     await expect(aClient().fetchPiece(request)).rejects.toMatchObject({ code: 'unavailable', retryable: true });
   });
 
+  it('takes its default where an option is undefined', async () => {
+    const file = aFile([1000]);
+    const held = gate();
+    file.beforeOpen = () => held.opened;
+    const server = await aServer(file);
+    const client = aClient({ answerTimeoutMs: undefined, stallTimeoutMs: undefined, connectTimeoutMs: undefined });
+    const fetching = client.fetchPiece({ ...pieceOf(server.port, file, 0), sink: new MemorySink() });
+    await waitFor(() => file.asked.length === 1, { what: 'the request' });
+    setTimeout(held.open, 20);
+    await expect(fetching).resolves.toMatchObject({ isVerified: true });
+  });
+
   it('closes a connection that was idle for too long', async () => {
     const file = aFile();
     const server = await aServer(file);
