@@ -115,10 +115,7 @@ export class ContentGuard {
         if (!table.isSuspect(number)) return table.has(number);
         if (actual !== table.crc32Of(number)) break;
         table.trust(number);
-        if (table.suspectCount === 0) {
-          await syncFileData(lease.fd);
-          await journal.append({ type: 'trusted' });
-        }
+        await this.#noteTrust();
         return true;
       } finally {
         lease.release();
@@ -129,7 +126,21 @@ export class ContentGuard {
     table.delete(number);
     state.isComplete = false;
     await journal.append({ type: 'dropped', number });
+    await this.#noteTrust();
     return false;
+  }
+
+  /** After the last check: the next start need not check again, whatever happens to the power. */
+  async #noteTrust(): Promise<void> {
+    const { state, journal, descriptors, contentPath } = this.#options;
+    if (state.table.suspectCount > 0) return;
+    const lease = await descriptors.acquire(contentPath);
+    try {
+      await syncFileData(lease.fd);
+    } finally {
+      lease.release();
+    }
+    await journal.append({ type: 'trusted' });
   }
 
   /**
