@@ -5,8 +5,9 @@ import { EMPTY_BLOCK_LIST } from './block-list.js';
 import type { ClusterView, DynconfigSource } from './cluster-view.js';
 import type { ViewCache } from './view-cache.js';
 
-/** First pause after a failed refresh; doubles up to the refresh interval. */
+/** First pause after a refresh that failed or told of no scheduler; doubles up to 5 s. */
 const RETRY_FIRST_MS = 500;
+const RETRY_MAX_MS = 5000;
 /** A source that takes longer for its first answer is waited for in the background. */
 const FIRST_ANSWER_MS = 1000;
 
@@ -59,12 +60,18 @@ export class Dynconfig {
 
   private async run(source: DynconfigSource, first: Promise<boolean>): Promise<void> {
     const { refreshIntervalMs } = this.options;
-    let failures = (await first) ? 0 : 1;
+    let fruitless = this.isUseful(await first) ? 0 : 1;
     while (!this.stopped.signal.aborted) {
-      const pauseMs = failures === 0 ? refreshIntervalMs : backoffMs(failures, RETRY_FIRST_MS, refreshIntervalMs);
+      const longestMs = Math.min(refreshIntervalMs, RETRY_MAX_MS);
+      const pauseMs = fruitless === 0 ? refreshIntervalMs : backoffMs(fruitless, RETRY_FIRST_MS, longestMs);
       if (!(await sleep(pauseMs, this.stopped.signal))) return;
-      failures = (await this.refresh(source)) ? 0 : failures + 1;
+      fruitless = this.isUseful(await this.refresh(source)) ? 0 : fruitless + 1;
     }
+  }
+
+  /** A cluster that has no scheduler yet is about to get one: services start in any order. */
+  private isUseful(isRefreshed: boolean): boolean {
+    return isRefreshed && this.current.schedulers.length > 0;
   }
 
   private async refresh(source: DynconfigSource): Promise<boolean> {
