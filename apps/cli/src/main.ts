@@ -1,9 +1,8 @@
 #!/usr/bin/env node
-import { writeSync } from 'node:fs';
+import { existsSync, writeSync } from 'node:fs';
 import { networkInterfaces, userInfo } from 'node:os';
 import path from 'node:path';
 import { isatty } from 'node:tty';
-import { pathToFileURL } from 'node:url';
 import { isErrnoException } from '@dragonfly/errors';
 import { runCommand, type CommandHost } from './command.js';
 import type { DaemonProgram } from './start-daemon.js';
@@ -24,8 +23,7 @@ async function main(words: string[]): Promise<void> {
     process.exit(1);
   }
   if (words[0] === 'daemon') {
-    await runDaemon(words.slice(1));
-    return;
+    runDaemon(words.slice(1));
   }
   const interrupt = new AbortController();
   let signalExitCode: number | undefined;
@@ -42,10 +40,17 @@ async function main(words: string[]): Promise<void> {
   process.exit(exitCode === 130 ? (signalExitCode ?? exitCode) : exitCode);
 }
 
-/** `dfget daemon` of the 2.0 line: the peer daemon, in the foreground, in this process. */
-async function runDaemon(words: readonly string[]): Promise<void> {
-  process.argv.splice(1, process.argv.length - 1, DAEMON_MAIN, ...words);
-  await import(pathToFileURL(DAEMON_MAIN).href);
+/** `dfget daemon` of the 2.0 line: the peer daemon in the foreground, in place of this process. */
+function runDaemon(words: readonly string[]): never {
+  const { command, args } = daemonProgram(process.env['DFGET_DFDAEMON']);
+  if (!existsSync(command) || !existsSync(args[0] ?? command)) {
+    writeAll(2, `dfget: the daemon is not installed at ${args[0] ?? command}; DFGET_DFDAEMON can name another place\n`);
+    process.exit(1);
+  }
+  process.execve?.(command, [command, ...args, ...words], process.env);
+  // Node leaves it out where the operating system cannot replace a process.
+  writeAll(2, 'dfget: the daemon cannot be run in the foreground here; start it by its own name, dfdaemon\n');
+  process.exit(1);
 }
 
 function createHost(): CommandHost {

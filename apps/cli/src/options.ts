@@ -91,11 +91,12 @@ export function readOptions(parsed: ParsedArguments, context: OptionsContext): D
     throw usageError('--force-hard-link needs a daemon that writes the output itself');
   }
   if (forceHardLink && range !== undefined) throw usageError('--force-hard-link and --range exclude each other');
+  const overwrites = values.isSet('overwrite');
   const isVerbose = values.isSet('verbose');
   return {
     url,
     outputPath: readOutputPath(output, url, context.cwd),
-    mayReplaceOutput: isClassicForm || output === undefined || values.isSet('overwrite'),
+    mayReplaceOutput: overwrites || isClassicForm || output === undefined,
     makesDirectories: isClassicForm,
     digest: readDigest(values.text('digest')),
     range,

@@ -47,14 +47,14 @@ export function progressLine(view: ProgressView, columns: number): string {
 }
 
 function figuresOf(view: ProgressView): string {
-  if (view.totalBytes === null) return sizeText(view.completedBytes).padStart(10);
+  if (view.totalBytes === null) return sizeText(view.completedBytes).padStart(8);
   const percent = view.totalBytes === 0 ? 100 : Math.floor((view.completedBytes / view.totalBytes) * 100);
   const percentText = `${Math.min(100, percent)}%`.padStart(4);
-  return `${percentText}  ${sizeText(view.completedBytes).padStart(10)} / ${sizeText(view.totalBytes)}`;
+  return `${percentText}  ${sizeText(view.completedBytes).padStart(8)} / ${sizeText(view.totalBytes)}`;
 }
 
 function ratesOf(view: ProgressView): string {
-  const rate = `${view.bytesPerSecond === undefined ? '--' : sizeText(view.bytesPerSecond)}/s`.padStart(12);
+  const rate = `${view.bytesPerSecond === undefined ? '--' : sizeText(view.bytesPerSecond)}/s`.padStart(10);
   const isDone = view.totalBytes !== null && view.completedBytes >= view.totalBytes;
   if (view.totalBytes === null || isDone) return `${rate}  ${clockText(view.elapsedMs).padStart(9)}`;
   const secondsLeft =
