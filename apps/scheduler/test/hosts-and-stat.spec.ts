@@ -64,7 +64,7 @@ it('deleting a task deletes the peers of that host only', async () => {
     await peer.register(aDownload({ metadataOnly: true }));
     await peer.answer();
   }
-  await cluster.call('deleteTask', { hostId: a.ids.hostId, taskId: 'task' } as never);
+  await cluster.call('deleteTask', { hostId: a.ids.hostId, taskId: 'task' });
   await expect(cluster.statPeer(a.id)).rejects.toMatchObject({ code: 'not-found' });
   expect((await cluster.statPeer(b.id)).id).toBe(b.id);
   expect((await cluster.statTask('task')).peerCount).toBe(1);
@@ -76,7 +76,7 @@ it('a peer that waits for parents is told when it is deleted', async () => {
   await holder.answer();
   await waiting.register();
   await waitFor(async () => (await cluster.statTask('task')).peerCount === 2, { what: 'the second registration' });
-  await cluster.call('deletePeer', { hostId: waiting.ids.hostId, taskId: 'task', peerId: waiting.id } as never);
+  await cluster.call('deletePeer', { hostId: waiting.ids.hostId, taskId: 'task', peerId: waiting.id });
   expect(await waiting.end()).toEqual({ code: 'not-found', message: `peer ${waiting.id} not found` });
 });
 

@@ -98,12 +98,21 @@ it('registers again when the manager has forgotten it', async () => {
   await waitFor(() => manager.keepAlives.length > messages, { what: 'further keep-alive messages' });
 });
 
+it('opens a new keep-alive stream when the manager holds it for inactive nevertheless', async () => {
+  await using manager = await FakeManager.start();
+  await using cluster = await startUnder(manager.port);
+  await cluster.app.readiness.whenReady(AbortSignal.timeout(5000));
+  manager.state = 'inactive';
+  await waitFor(() => manager.openStreams === 2, { what: 'a second stream' });
+  expect(manager.endedStreams).toBe(1);
+  manager.state = 'active';
+});
+
 it('goes on with the last settings when the manager goes away, and after its return', async () => {
   const first = await FakeManager.start();
   const { port } = first;
   await using cluster = await startUnder(port);
   await cluster.app.readiness.whenReady(AbortSignal.timeout(5000));
-  await waitFor(() => cluster.app.core.state.resources !== undefined, { what: 'a start' });
   await first[Symbol.asyncDispose]();
   await waitFor(() => cluster.app.readiness.snapshot().conditions['manager-registered']?.detail !== undefined, {
     what: 'the loss to be noticed',

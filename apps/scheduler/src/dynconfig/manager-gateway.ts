@@ -21,6 +21,15 @@ export interface ManagerGatewayOptions {
   readonly keepAliveIntervalMs: number;
 }
 
+/** What the manager thinks of this scheduler. */
+export interface ManagerView {
+  readonly config: DynamicConfig;
+  /** Only active schedulers are named to peers. */
+  readonly isActive: boolean;
+}
+
+const INACTIVE = 'inactive';
+
 /** The calls to the manager that a scheduler makes. */
 export class ManagerGateway {
   readonly #client: managerV2.ManagerClient;
@@ -58,7 +67,7 @@ export class ManagerGateway {
    * The dynamic configuration of this scheduler's cluster.
    * @throws DfError; a manager that has forgotten this scheduler answers `not-found` or `internal`
    */
-  async fetch(signal: AbortSignal): Promise<DynamicConfig> {
+  async fetch(signal: AbortSignal): Promise<ManagerView> {
     const { identity, schedulerClusterId } = this.options;
     const scheduler = await unary<managerV2.GetSchedulerRequest, managerV2.Scheduler>(
       this.#client.getScheduler.bind(this.#client),
@@ -70,7 +79,10 @@ export class ManagerGateway {
       },
       { deadlineMs: CALL_DEADLINE_MS, signal },
     );
-    return dynamicConfigOf(scheduler, await this.#applications(signal));
+    return {
+      config: dynamicConfigOf(scheduler, await this.#applications(signal)),
+      isActive: scheduler.state !== INACTIVE,
+    };
   }
 
   /**

@@ -7,6 +7,8 @@ import type { KeepAliveStream, ManagerGateway } from './manager-gateway.js';
 
 /** First and longest pause between attempts to reach the manager; doubled each time, with up to half of it at random. */
 const BACKOFF = { firstMs: 500, longestMs: 30_000 };
+/** Answers in a row that call us inactive before something is done: the manager may answer from a cache. */
+const MAX_INACTIVE_COUNT = 2;
 
 export interface ManagerLinkOptions {
   readonly gateway: Pick<ManagerGateway, 'register' | 'fetch' | 'openKeepAlive' | 'close'>;
@@ -38,6 +40,7 @@ export class ManagerLink {
   #stream: KeepAliveStream | undefined;
   #hasRegistered = false;
   #failures = 0;
+  #inactiveCount = 0;
 
   constructor(private readonly options: ManagerLinkOptions) {}
 
@@ -72,7 +75,6 @@ export class ManagerLink {
 
   #keepAlive(): void {
     const { gateway, keepAliveIntervalMs, log } = this.options;
-    void this.#stream?.end();
     const stream = gateway.openKeepAlive((error) => {
       if (this.#abort.signal.aborted || this.#stream !== stream) return;
       this.#stream = undefined;
@@ -120,26 +122,41 @@ export class ManagerLink {
         return undefined;
       })
       .finally(() => {
-        if (!this.#abort.signal.aborted)
+        if (!this.#abort.signal.aborted) {
           this.#after('refresh', this.options.refreshIntervalMs, () => this.#refreshForever());
+        }
       });
   }
 
+  /** Makes the manager's row and its state right again, with a new keep-alive stream. */
   async #registerAgain(): Promise<void> {
+    const stream = this.#stream;
+    if (stream === undefined) return; // It has broken: a new registration is on its way.
+    this.#stream = undefined;
     try {
+      // First the end of the old stream, then the new one: the end is what makes the manager mark us inactive.
+      await stream.end();
       await this.options.gateway.register(this.#abort.signal);
-      // The new row is inactive until a keep-alive stream begins on it.
       if (!this.#abort.signal.aborted) this.#keepAlive();
     } catch (caught) {
-      if (!this.#abort.signal.aborted) this.options.log.warn({ err: DfError.from(caught) }, 'cannot register again');
+      if (this.#abort.signal.aborted) return;
+      const error = DfError.from(caught);
+      this.options.log.warn({ err: error }, 'cannot register again');
+      this.#retry(`cannot register: ${error.message}`);
     }
   }
 
   async #refresh(): Promise<void> {
-    const config = await this.options.gateway.fetch(this.#abort.signal);
+    const { config, isActive } = await this.options.gateway.fetch(this.#abort.signal);
     const hasChanged = JSON.stringify(config) !== JSON.stringify(this.options.settings.current);
     this.options.settings.apply(config);
     if (hasChanged) await this.#saveCache(config);
+    this.#inactiveCount = isActive ? 0 : this.#inactiveCount + 1;
+    if (this.#inactiveCount < MAX_INACTIVE_COUNT) return;
+    // The end of an older connection of ours was noticed after the new one had begun.
+    this.#inactiveCount = 0;
+    this.options.log.warn('the manager holds this scheduler for inactive although it is kept alive');
+    await this.#registerAgain();
   }
 
   async #loadCache(): Promise<void> {

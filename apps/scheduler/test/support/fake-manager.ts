@@ -10,6 +10,7 @@ export class FakeManager implements AsyncDisposable {
   readonly keepAlives: managerV2.KeepAliveRequest[] = [];
   openStreams = 0;
   endedStreams = 0;
+  state = 'active';
   clusterConfig: object = { candidate_parent_limit: 4, filter_parent_limit: 40, job_rate_limit: 10 };
   applications: managerV2.Application[] = [];
   #isKnown = false;
@@ -41,7 +42,7 @@ export class FakeManager implements AsyncDisposable {
             ) => {
               manager.#keepAlive(call, callback);
             },
-          } as never,
+          },
         },
       ],
     });
@@ -71,6 +72,7 @@ export class FakeManager implements AsyncDisposable {
     if (!this.#isKnown) throw new DfError('internal', 'record not found');
     return Promise.resolve({
       id: 1n,
+      state: this.state,
       schedulerCluster: managerV2.SchedulerCluster.fromPartial({
         id: 1n,
         config: Buffer.from(JSON.stringify(this.clusterConfig)),

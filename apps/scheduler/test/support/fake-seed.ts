@@ -41,7 +41,7 @@ export class FakeSeed implements AsyncDisposable {
                 }),
               log,
             ),
-          } as never,
+          },
         },
       ],
     });

@@ -1,4 +1,4 @@
-import { schedulerV2 } from '@dragonfly/proto';
+import { type commonV2, schedulerV2 } from '@dragonfly/proto';
 import { createGrpcClient, unary } from '@dragonfly/rpc';
 import type { Clock } from '@dragonfly/scheduling';
 import { silentLogger } from '@dragonfly/telemetry';
@@ -75,11 +75,11 @@ export class TestCluster implements AsyncDisposable {
     return peer;
   }
 
-  statTask(taskId: string) {
+  statTask(taskId: string): Promise<commonV2.Task> {
     return unary(this.client.statTask.bind(this.client), { hostId: 'any', taskId }, { deadlineMs: DEADLINE_MS });
   }
 
-  statPeer(peerId: string) {
+  statPeer(peerId: string): Promise<commonV2.Peer> {
     return unary(
       this.client.statPeer.bind(this.client),
       { hostId: 'any', taskId: 'any', peerId },

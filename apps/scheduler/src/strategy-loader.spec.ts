@@ -1,0 +1,41 @@
+import { writeFileSync } from 'node:fs';
+import { defaultStrategy } from '@dragonfly/scheduling';
+import { silentLogger } from '@dragonfly/telemetry';
+import { tempDir, type TempDir } from '@dragonfly/testkit';
+import { loadSchedulerConfig } from './config/scheduler-config.js';
+import { loadStrategy } from './strategy-loader.js';
+
+let directory: TempDir;
+
+beforeEach(() => {
+  directory = tempDir('strategy');
+});
+
+afterEach(() => {
+  directory.remove();
+});
+
+async function load(source: string | undefined) {
+  const file = directory.file(`strategy-${Math.random().toString(36).slice(2)}.mjs`);
+  if (source !== undefined) writeFileSync(file, source);
+  const { config } = loadSchedulerConfig({
+    env: { DRAGONFLY_SCHEDULER__ALGORITHM: 'plugin', DRAGONFLY_SCHEDULER__PLUGIN__PATH: file },
+  });
+  return loadStrategy(config, silentLogger());
+}
+
+it('loads the default export of the module that the configuration names', async () => {
+  const strategy = await load(
+    "export default { name: 'mine', apiVersion: 1, score: (child, all) => all.map(() => 1) };",
+  );
+  expect(strategy.name).toBe('mine');
+});
+
+it.each([
+  ['is missing', undefined],
+  ['does not parse', 'export default {'],
+  ['exports no strategy', 'export default 5;'],
+  ['is made for another version', "export default { name: 'old', apiVersion: 99, score: () => [] };"],
+])('takes the default when the module %s', async (_name, source) => {
+  expect(await load(source)).toBe(defaultStrategy);
+});
