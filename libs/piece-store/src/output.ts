@@ -142,7 +142,10 @@ function outputError(error: unknown, target: string): DfError {
   if (isErrnoException(error) && error.code === 'EEXIST') return alreadyExists(target);
   const mapped = DfError.from(error);
   if (mapped.code === 'cancelled' || mapped.code === 'deadline-exceeded') return mapped;
-  return new DfError(mapped.code, `output ${target}: ${mapped.message}`, { cause: error, details: { path: target } });
+  return new DfError(mapped.code, `output ${target}: ${mapped.message}`, {
+    cause: error,
+    details: { ...mapped.details, path: target },
+  });
 }
 
 async function copyRange(
