@@ -52,13 +52,13 @@ describe('dfget with a daemon that speaks the light protocol', () => {
     await startDaemon();
     writeFileSync(directory.file('out'), 'old');
     const costs: number[] = [];
-    for (let count = 0; count < 5; count++) {
+    for (let count = 0; count < 10; count++) {
       const end = await dfget('-u', 'https://h/a', '-O', 'out');
       costs.push(Number(/cost: (\d+) ms$/.exec(end.lines.at(-1) ?? '')?.[1]));
     }
     expect(readFileSync(directory.file('out'))).toEqual(CONTENT);
-    // The fastest of five: the machine that runs the tests may be busy with others.
-    expect(Math.min(...costs)).toBeLessThanOrEqual(50);
+    // The fastest of ten: the machine that runs the tests may be busy with others.
+    expect(Math.min(...costs)).toBeLessThanOrEqual(10);
   });
 
   it('makes the directories of a -u output', async () => {
