@@ -16,7 +16,8 @@ import { SeedRegistration } from './manager/seed-registration.js';
 import type { RoleProfile } from './role-profile.js';
 import { AnnouncePeerConversation, PROOF_OF_LIFE_DEADLINE_MS, type Conversation } from './scheduler/conversation.js';
 import { isServing } from './scheduler/health-check.js';
-import { SchedulerSet, type SchedulerLink } from './scheduler/scheduler-set.js';
+import type { SchedulerLink } from './scheduler/scheduler-link.js';
+import { SchedulerSet } from './scheduler/scheduler-set.js';
 import { SeedPresence } from './scheduler/seed-presence.js';
 import type { LinkTls } from './tls-files.js';
 
@@ -55,7 +56,6 @@ export class ClusterMembership {
         this.announcer.onUsable(link);
       },
       onChange: () => {
-        this.announcer.onChange();
         this.reportSchedulers();
       },
     });
@@ -174,12 +174,12 @@ export class ClusterMembership {
     const count = this.schedulers.all.length;
     if (this.isAlone) readiness.set('scheduler-available', true, 'none configured');
     else readiness.set('scheduler-available', count > 0, `${count} usable`);
-    this.reportAnnounced(0, count, this.isAlone);
+    this.announcer.onChange();
   }
 
-  private reportAnnounced(announced: number, known: number, isAlone = this.isAlone): void {
+  private reportAnnounced(announced: number, known: number): void {
     const { readiness } = this.options;
-    if (isAlone) readiness.set('announced', true, 'nobody to announce to');
+    if (this.isAlone) readiness.set('announced', true, 'nobody to announce to');
     else readiness.set('announced', announced > 0 && announced >= known, `to ${announced} of ${known} schedulers`);
   }
 

@@ -3,7 +3,7 @@ import { msToDuration, type commonV2, type Empty, type schedulerV2 } from '@drag
 import { unary } from '@dragonfly/rpc';
 import type { Logger } from '@dragonfly/telemetry';
 import { backoffMs, sleep } from '../backoff.js';
-import type { SchedulerLink } from '../scheduler/scheduler-set.js';
+import type { SchedulerLink } from '../scheduler/scheduler-link.js';
 
 const CALL_DEADLINE_MS = 10_000;
 /** A stopping daemon does not wait longer for schedulers. */

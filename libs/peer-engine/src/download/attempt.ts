@@ -6,7 +6,7 @@ import { commonV2 } from '@dragonfly/proto';
 import type { Logger } from '@dragonfly/telemetry';
 import type { RateLimiter } from '@dragonfly/vortex';
 import type { Conversation, PeerReport, ScheduleAnswer } from '../scheduler/conversation.js';
-import type { SchedulerLink } from '../scheduler/scheduler-set.js';
+import type { SchedulerLink } from '../scheduler/scheduler-link.js';
 import type { SessionOutcome } from '../parents/parent-session.js';
 import type { DownloadRequest } from './download-request.js';
 import { pieceMessage } from './piece-message.js';

@@ -3,7 +3,7 @@ import type { PieceStore } from '@dragonfly/piece-store';
 import type { commonV2, Empty, schedulerV2 } from '@dragonfly/proto';
 import { unary } from '@dragonfly/rpc';
 import type { Logger } from '@dragonfly/telemetry';
-import type { SchedulerLink } from '../scheduler/scheduler-set.js';
+import type { SchedulerLink } from '../scheduler/scheduler-link.js';
 import type { DownloadManager } from './download-manager.js';
 
 const CALL_DEADLINE_MS = 10_000;

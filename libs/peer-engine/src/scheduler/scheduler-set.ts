@@ -5,20 +5,12 @@ import type { SchedulerAddress } from '../dynconfig/cluster-view.js';
 import { addressOf } from '../host/identity.js';
 import { sleep } from '../backoff.js';
 import { isServing } from './health-check.js';
+import { SchedulerLink } from './scheduler-link.js';
 
 /** A scheduler that does not answer a health check by then counts as down. */
 const HEALTH_DEADLINE_MS = 2000;
 /** How often schedulers that are down are looked at again. */
 const RECOVERY_INTERVAL_MS = 2000;
-
-/** A scheduler and the connection to it. */
-export interface SchedulerLink {
-  /** Name on the ring: the host name, or the address where none is known. */
-  readonly name: string;
-  readonly address: string;
-  readonly clusterId: number;
-  readonly client: schedulerV2.SchedulerClient;
-}
 
 export interface SchedulerSetOptions {
   readonly connect: (address: string) => schedulerV2.SchedulerClient;
@@ -62,10 +54,10 @@ export class SchedulerSet {
       const address = addressOf(scheduler.host, scheduler.port);
       const name = scheduler.hostname === '' ? address : scheduler.hostname;
       const known = before.get(linkKey({ name, address, clusterId: scheduler.clusterId }));
-      return known ?? { name, address, clusterId: scheduler.clusterId, client: this.options.connect(address) };
+      return known ?? this.open(name, address, scheduler.clusterId);
     });
     const kept = new Set(links);
-    for (const link of this.links) if (!kept.has(link)) link.client.close();
+    for (const link of this.links) if (!kept.has(link)) link.close();
     this.links = links;
     await Promise.all(links.map((link) => this.check(link)));
     if (this.stopped.signal.aborted) return;
@@ -100,9 +92,26 @@ export class SchedulerSet {
   async stop(): Promise<void> {
     this.stopped.abort();
     await this.recovery;
-    for (const link of this.links) link.client.close();
+    for (const link of this.links) link.close();
     this.links = [];
     this.usable = [];
+  }
+
+  private open(name: string, address: string, clusterId: number): SchedulerLink {
+    return new SchedulerLink(name, address, clusterId, this.options.connect, (link) => {
+      void this.lookAgain(link);
+    });
+  }
+
+  /** The connection broke. A scheduler that is back at once may have been restarted: it is as good as a new one. */
+  private async lookAgain(link: SchedulerLink): Promise<void> {
+    if (this.stopped.signal.aborted || !this.usable.includes(link)) return;
+    link.reconnect();
+    await this.check(link);
+    if (this.stopped.signal.aborted || !this.links.includes(link)) return;
+    if (this.down.has(link.address)) this.options.log.warn({ scheduler: link.address }, 'scheduler is down');
+    this.usable = this.usable.filter((candidate) => candidate !== link);
+    this.select();
   }
 
   private async check(link: SchedulerLink): Promise<void> {
@@ -126,6 +135,7 @@ export class SchedulerSet {
   private async recover(): Promise<void> {
     while (await sleep(RECOVERY_INTERVAL_MS, this.stopped.signal)) {
       const dead = this.links.filter((link) => this.down.has(link.address));
+      for (const link of dead) link.reconnect();
       await Promise.all(dead.map((link) => this.check(link)));
       if (this.stopped.signal.aborted) break;
       const isBack = dead.some((link) => !this.down.has(link.address));

@@ -2,7 +2,7 @@ import type { schedulerV2 } from '@dragonfly/proto';
 import { unary } from '@dragonfly/rpc';
 import type { Logger } from '@dragonfly/telemetry';
 import { sleep } from '../backoff.js';
-import type { SchedulerLink } from './scheduler-set.js';
+import type { SchedulerLink } from './scheduler-link.js';
 
 const CALL_DEADLINE_MS = 5000;
 /** `common.v2.Host.type` of seed peers. */
