@@ -89,6 +89,7 @@ class Ways {
         workHome: options.workHome,
         logDirectory: options.logDirectory,
         env: context.env,
+        uid: context.caller.uid,
       },
       signal,
     );

@@ -27,7 +27,8 @@ async function main(words: string[]): Promise<void> {
   }
   const interrupt = new AbortController();
   let signalExitCode: number | undefined;
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  // Not SIGHUP: nohup has it ignored, and a handler would undo that.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
       // Twice means now, whatever is left behind.
       if (interrupt.signal.aborted) process.exit(130);

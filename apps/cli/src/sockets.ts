@@ -77,8 +77,11 @@ function recordedSocket(home: string | undefined): string | undefined {
   return path.isAbsolute(recorded) ? recorded : undefined;
 }
 
-/** In a directory like /tmp another user could have put a socket of his own where ours would be. */
-function isTrustworthy(directory: string, uid: number): boolean {
+/**
+ * Whether a directory is this user's or root's. In a place like /tmp another user could have put a socket of his own
+ * where ours would be, and would be told URLs and credentials.
+ */
+export function isTrustworthy(directory: string, uid: number): boolean {
   const stat = lstatSync(directory, { throwIfNoEntry: false });
   return stat !== undefined && stat.isDirectory() && (stat.uid === uid || stat.uid === 0);
 }

@@ -14,7 +14,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DfError, isErrnoException } from '@dragonfly/errors';
 import { LightClient } from '@dragonfly/light';
-import type { DaemonSockets } from './sockets.js';
+import { isTrustworthy, type DaemonSockets } from './sockets.js';
 
 /** From the first look at the socket to giving up. */
 const START_TIMEOUT_MS = 5_000;
@@ -37,6 +37,8 @@ export interface StartDaemonOptions {
   readonly workHome: string | undefined;
   readonly logDirectory: string | undefined;
   readonly env: NodeJS.ProcessEnv;
+  /** Of the caller. */
+  readonly uid: number;
 }
 
 /**
@@ -47,7 +49,7 @@ export interface StartDaemonOptions {
  */
 export async function startDaemon(options: StartDaemonOptions, signal: AbortSignal): Promise<LightClient> {
   const directory = path.dirname(options.sockets.lightPath);
-  makePrivateDirectory(directory);
+  makePrivateDirectory(directory, options.uid);
   const deadlineMs = performance.now() + START_TIMEOUT_MS;
   const lock = StartLock.tryTake(path.join(directory, 'dfget-start.lock'));
   let child: StartedDaemon | undefined;
@@ -159,13 +161,19 @@ function lastWords(output: number): string {
   return (lines.findLast((line) => line.trim() !== '') ?? '').slice(0, MAX_REASON_CHARACTERS);
 }
 
-/** Only this user may put sockets there; a directory that exists keeps its permissions. */
-function makePrivateDirectory(directory: string): void {
+/**
+ * Only this user (and root) may put sockets there; a directory that exists keeps its permissions.
+ * @throws DfError `unavailable`
+ */
+function makePrivateDirectory(directory: string, uid: number): void {
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
   } catch (error) {
     const failure = DfError.from(error);
     throw new DfError('unavailable', `no place for the daemon's socket: ${failure.message}`, { cause: error });
+  }
+  if (!isTrustworthy(directory, uid)) {
+    throw new DfError('unavailable', `no place for the daemon's socket: ${directory} belongs to another user`);
   }
 }
 

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { CountingOrigin, tempDir, type TempDir } from '@dragonfly/testkit';
 import { runDfget, type DfgetEnd } from './run-dfget.js';
@@ -126,6 +126,20 @@ describe('dfget where no daemon runs', () => {
       await origin.close();
     }
   }, 15_000);
+
+  it("does not trust a directory of another user's, where he could listen", async () => {
+    if (process.getuid?.() !== 0) {
+      console.log('skip: only root can make a directory of another user');
+      return;
+    }
+    const endpoint = directory.file('theirs', 'd.sock');
+    mkdirSync(directory.file('theirs'));
+    chownSync(directory.file('theirs'), 4711, 4711);
+    const end = await dfget(['-u=http://127.0.0.1:9/a', '-e', endpoint, '--disable-back-source']);
+    expect(end.exitCode).toBe(1);
+    expect(end.error).toContain(`${directory.file('theirs')} belongs to another user`);
+    expect(starts()).toEqual([]);
+  });
 
   it('starts none with --no-daemon', async () => {
     const end = await dfget([
