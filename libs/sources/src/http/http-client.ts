@@ -17,6 +17,8 @@ const FIRST_RETRY_DELAY_MS = 100;
 const MAX_RETRY_DELAY_MS = 5_000;
 /** An unwanted body (of a redirect or an error) up to this long is read, to keep the connection. */
 const MAX_DISCARDED_BYTES = 64 << 10;
+/** And only as long as reading it is quicker than a new connection might be. */
+const MAX_DISCARD_MS = 250;
 
 export interface HttpClientOptions {
   readonly userAgent: string;
@@ -186,13 +188,16 @@ class FailedAttempt {
   ) {}
 }
 
-/** Reads a short body to its end, so that the connection can be used again; gives a long one up. */
+/** Reads a short body to its end, so that the connection can be used again; gives up a long one, or one that dawdles. */
 export async function discard(answer: HttpAnswer): Promise<void> {
-  const { framing, body } = answer;
+  const { framing, body, connection } = answer;
   if (framing.kind === 'length' && framing.lengthBytes <= MAX_DISCARDED_BYTES) {
-    const scratch = Buffer.allocUnsafe(framing.lengthBytes);
+    const timer = setTimeout(() => {
+      connection.reader.fail(new DfError('deadline-exceeded', 'an unwanted body took too long'));
+    }, MAX_DISCARD_MS);
     // Nobody wants these bytes: a failure only costs the connection.
-    await body.readInto(scratch).catch(() => 0);
+    await body.readInto(Buffer.allocUnsafe(framing.lengthBytes)).catch(() => 0);
+    clearTimeout(timer);
   }
   answer.release(body.isCleanlyOver);
 }

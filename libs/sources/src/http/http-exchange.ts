@@ -51,10 +51,11 @@ export async function exchangeHeads(
         MAX_HEAD_BYTES,
         () => new HttpSyntaxError(`the head is longer than ${MAX_HEAD_BYTES} bytes`),
       );
-      if (bytes === undefined)
+      if (bytes === undefined) {
         throw new DfError('unavailable', `${url.host}: closed the connection without an answer`, {
           details: { isConnected: true },
         });
+      }
       const head = parseResponseHead(bytes);
       if (head.statusCode === 101) throw new HttpSyntaxError('an upgrade that nobody asked for');
       if (head.statusCode >= 200) return { head, framing: framingOf(head, options.method) };
