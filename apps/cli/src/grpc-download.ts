@@ -228,11 +228,14 @@ class Reception {
   }
 }
 
-/** A failed call as a DfError; an origin's answer comes as JSON in the message of the status. */
+/**
+ * A failed call as a DfError. An origin's answer comes as JSON: in the binary details of the status, where other
+ * services put a protobuf message.
+ */
 function grpcFailure(error: unknown, signal: AbortSignal): DfError {
   if (signal.aborted) return new DfError('cancelled', 'cancelled', { cause: signal.reason });
   const failure = DfError.from(error);
-  const answer = originAnswer(failure.message);
+  const answer = originAnswer(statusDetails(error));
   return answer === undefined ? failure : new DfError('origin', answer.message, { cause: error, details: answer });
 }
 
@@ -242,13 +245,21 @@ interface OriginAnswer extends Readonly<Record<string, unknown>> {
   readonly headers: Readonly<Record<string, unknown>>;
 }
 
+/** Metadata key of the binary details of a status. */
+const STATUS_DETAILS_KEY = 'grpc-status-details-bin';
+
+function statusDetails(error: unknown): string {
+  const metadata: unknown = Error.isError(error) && 'metadata' in error ? error.metadata : undefined;
+  const [details] = metadata instanceof Metadata ? metadata.get(STATUS_DETAILS_KEY) : [];
+  return details?.toString() ?? '';
+}
+
 function originAnswer(details: string): OriginAnswer | undefined {
-  if (!details.startsWith('{')) return undefined;
   let parsed: unknown;
   try {
     parsed = JSON.parse(details);
   } catch {
-    // Some other text that begins with a brace.
+    // A protobuf message, or nothing.
     return undefined;
   }
   if (typeof parsed !== 'object' || parsed === null) return undefined;

@@ -46,8 +46,11 @@ export class FakeGrpcDaemon {
   }
 }
 
-export function fail(call: Call, code: status, details: string): void {
-  call.emit('error', { code, details, metadata: new Metadata() });
+/** @param binaryDetails what stands in `grpc-status-details-bin` */
+export function fail(call: Call, code: status, details: string, binaryDetails?: string): void {
+  const metadata = new Metadata();
+  if (binaryDetails !== undefined) metadata.set('grpc-status-details-bin', Buffer.from(binaryDetails));
+  call.emit('error', { code, details, metadata });
 }
 
 export const PIECE_BYTES = 4 * 1024 * 1024;

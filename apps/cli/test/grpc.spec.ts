@@ -128,7 +128,7 @@ describe('dfget with a daemon that has gRPC only', () => {
 
   it("reads the origin's answer out of the status", async () => {
     const answer = { message: 'not here', header: { server: 'nginx' }, status_code: 404 };
-    await startDaemon((call) => fail(call, status.INTERNAL, JSON.stringify(answer)));
+    await startDaemon((call) => fail(call, status.INTERNAL, 'backend error', JSON.stringify(answer)));
     const end = await dfget('-u=http://127.0.0.1:9/a', '--verbose');
     expect(end.exitCode).toBe(1);
     expect(end.error).toBe(
