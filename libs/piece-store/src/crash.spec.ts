@@ -50,8 +50,9 @@ describe('a process that is killed while it writes', () => {
       for (const number of stored) {
         if (task === undefined) break;
         const expected = content.slice(number * PIECE_BYTES, (number + 1) * PIECE_BYTES);
-        if (!(await readPiece(task, number)).equals(expected))
-          {throw new Error(`round ${rounds}: piece ${number} is wrong`);}
+        if (!(await readPiece(task, number)).equals(expected)) {
+          throw new Error(`round ${rounds}: piece ${number} is wrong`);
+        }
       }
       await store.close();
     }

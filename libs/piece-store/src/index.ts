@@ -10,8 +10,9 @@ export { GarbageCollector, type GarbageCollectorOptions, type GcReport } from '.
 export type { OutputMode, OutputOptions, OutputOutcome } from './output.js';
 export { PieceStore, type PieceStoreOptions, type StoreUsage } from './piece-store.js';
 export { MAX_PIECES_PER_TASK } from './piece-table.js';
+export type { TaskEnd } from './piece-events.js';
 export type { PieceWriter } from './piece-writer.js';
-export { StoredTask, type OpenedPiece, type PieceState, type TaskEnd } from './stored-task.js';
+export { StoredTask, type OpenedPiece, type PieceState } from './stored-task.js';
 export {
   TASK_KINDS,
   type PieceCommit,

@@ -82,9 +82,10 @@ describe('PieceStore', () => {
     const writing = writer.write(Buffer.alloc(1000, 0xff), 0);
     writer.abort();
     expect(task.beginPiece(0)).toBe('in-progress');
-    const ended = task.whenWriterEnds(0);
+    const given = expect(task.waitForPiece(0)).rejects.toMatchObject({ code: 'unavailable', retryable: true });
     await expect(writing).rejects.toMatchObject({ code: 'cancelled' });
-    await expect(ended).resolves.toBe('absent');
+    await given;
+    expect(task.pieceState(0)).toBe('absent');
     await storePiece(task, 0, contentOf(1000));
     await expect(readPiece(task, 0)).resolves.toEqual(contentOf(1000));
   });
@@ -102,12 +103,15 @@ describe('PieceStore', () => {
     await expect(task.openForRead(2)).rejects.toMatchObject({ code: 'not-found' });
   });
 
-  it('wakes those who wait for a piece, whichever writer brings it', async () => {
+  it('wakes those who wait for a piece when it is stored, and when it is given up', async () => {
     const task = await create(2500);
     const finished: number[] = [];
     const stop = task.onPieceFinished((piece) => finished.push(piece.number));
+    const writer = beginPiece(task, 1);
+    const givenUp = expect(task.waitForPiece(1)).rejects.toMatchObject({ code: 'unavailable' });
+    writer.abort();
+    await givenUp;
     const waiting = task.waitForPiece(1);
-    beginPiece(task, 1).abort();
     await storePiece(task, 1, contentOf(1000));
     await expect(waiting).resolves.toMatchObject({ number: 1, lengthBytes: 1000 });
     stop();
@@ -257,8 +261,9 @@ describe('PieceStore', () => {
   it('keeps its journal short when a task changes for a long time', async () => {
     const task = await create(2500);
     await storeContent(task, contentOf(2500));
-    for (let round = 0; round < 40; round += 1)
-      {await task.setResponseHeader({ filler: 'x'.repeat(100_000), round: String(round) });}
+    for (let round = 0; round < 40; round += 1) {
+      await task.setResponseHeader({ filler: 'x'.repeat(100_000), round: String(round) });
+    }
     expect((await store.usage()).usedBytes).toBeLessThan(1_000_000);
     const again = await reopen();
     expect(again.isComplete).toBe(true);

@@ -2,6 +2,7 @@ import { mkdir, readFile, stat, statfs, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import { DfError } from '@dragonfly/errors';
 import { readBootId } from './boot-id.js';
+import { checkContentLength, checkPieceLength } from './content-length.js';
 import { DescriptorCache } from './descriptor-cache.js';
 import { DirectoryLock } from './directory-lock.js';
 import { closeFile, ifPresent, openFile, truncateFile } from './file-io.js';
@@ -16,12 +17,11 @@ import {
   wipeContent,
   type StoredFile,
 } from './layout.js';
-import { checkContentLength, StoredTask } from './stored-task.js';
+import { StoredTask } from './stored-task.js';
 import { newTaskState, replay, type TaskState } from './task-state.js';
 import { TASK_KINDS, type StoreLog, type SyncPolicy, type TaskInit, type TaskKind } from './task-types.js';
 
 const DEFAULT_MAX_OPEN_FILES = 512;
-const MAX_PIECE_LENGTH_BYTES = 0xffffffff;
 /** Journals read at the same time during start-up. */
 const RECOVERY_CONCURRENCY = 16;
 
@@ -157,14 +157,7 @@ export class PieceStore {
   async usage(): Promise<StoreUsage> {
     let usedBytes = 0;
     for (const task of this.#tasks.values()) usedBytes += task.storedBytes;
-    const fileSystem = await statfs(this.#layout.directory).catch((error: unknown) => {
-      throw DfError.from(error);
-    });
-    return {
-      usedBytes,
-      freeBytes: fileSystem.bavail * fileSystem.bsize,
-      totalBytes: fileSystem.blocks * fileSystem.bsize,
-    };
+    return { usedBytes, ...(await this.#fileSystem()) };
   }
 
   /** Finishes journal writes under way, closes every file and unlocks the directory. */
@@ -208,8 +201,17 @@ export class PieceStore {
     }
   }
 
+  async #fileSystem(): Promise<{ freeBytes: number; totalBytes: number }> {
+    try {
+      const { bavail, blocks, bsize } = await statfs(this.directory);
+      return { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
+    } catch (error) {
+      throw DfError.from(error);
+    }
+  }
+
   async #ensureSpace(neededBytes: number): Promise<void> {
-    const { freeBytes } = await this.usage();
+    const { freeBytes } = await this.#fileSystem();
     if (neededBytes <= freeBytes) return;
     throw new DfError(
       'no-space',
@@ -290,14 +292,6 @@ export class PieceStore {
 
 function keyOf(kind: TaskKind, id: string): string {
   return `${kind}/${id}`;
-}
-
-function checkPieceLength(pieceLengthBytes: number): void {
-  if (Number.isInteger(pieceLengthBytes) && pieceLengthBytes > 0 && pieceLengthBytes <= MAX_PIECE_LENGTH_BYTES) return;
-  throw new DfError(
-    'invalid-argument',
-    `piece length ${pieceLengthBytes}: must be 1 … ${MAX_PIECE_LENGTH_BYTES} bytes`,
-  );
 }
 
 /** Options given as `undefined` mean the default. */

@@ -45,8 +45,9 @@ describe('PieceTable', () => {
 
           if (change.do === 'delete') model.delete(change.number);
           for (const [key, value] of model) {
-            if (change.do === 'suspectAll' || (change.do === 'suspect' && change.number === key))
-              {value.isSuspect = true;}
+            if (change.do === 'suspectAll' || (change.do === 'suspect' && change.number === key)) {
+              value.isSuspect = true;
+            }
             if (change.do === 'trustAll' || (change.do === 'trust' && change.number === key)) value.isSuspect = false;
           }
         }

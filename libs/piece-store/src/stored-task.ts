@@ -1,21 +1,20 @@
 import { stat } from 'node:fs/promises';
 import { DfError } from '@dragonfly/errors';
 import { ContentGuard, stampOf } from './content-guard.js';
+import { checkContentLength, lengthOfPiece } from './content-length.js';
 import type { DescriptorCache, DescriptorLease } from './descriptor-cache.js';
 import { digestOfFile, splitDigest } from './digest.js';
 import { syncFileData, truncateFile } from './file-io.js';
 import { Journal } from './journal.js';
 import { placeOutput, type OutputOptions, type OutputOutcome } from './output.js';
-import { MAX_PIECES_PER_TASK } from './piece-table.js';
+import { PieceEvents, type TaskEnd } from './piece-events.js';
 import { PieceWriter, type PieceWriterHost } from './piece-writer.js';
 import { snapshotRecords, type TaskState } from './task-state.js';
 import type { PieceCommit, PieceRecord, StoreLog, SyncPolicy, TaskFailure, TaskKind, TaskMeta } from './task-types.js';
-import { abortable } from './waiting.js';
 
 /** Reading a task often costs one journal record in this time, not one each. */
 const TOUCH_INTERVAL_MS = 60_000;
 
-export type TaskEnd = 'complete' | 'failed' | 'deleted';
 export type PieceState = 'absent' | 'in-progress' | 'present';
 
 /** A piece ready to be sent. */
@@ -40,11 +39,6 @@ export interface StoredTaskOptions {
   readonly nowMs: () => number;
 }
 
-interface Waiter {
-  readonly resolve: (piece: PieceRecord) => void;
-  readonly reject: (error: unknown) => void;
-}
-
 /**
  * One task: its content file, its journal and who is waiting for what. The single owner of the task's state; made by
  * `PieceStore`.
@@ -56,10 +50,7 @@ export class StoredTask {
   readonly #guard: ContentGuard;
   readonly #writerHost: PieceWriterHost;
   readonly #writers = new Map<number, PieceWriter>();
-  readonly #writerEnds = new Map<number, Set<() => void>>();
-  readonly #waiters = new Map<number, Set<Waiter>>();
-  readonly #pieceListeners = new Set<(piece: PieceRecord) => void>();
-  readonly #endListeners = new Set<(end: TaskEnd) => void>();
+  readonly #events = new PieceEvents();
   #leases = 0;
   #pins = 0;
   #isDeleted = false;
@@ -205,9 +196,10 @@ export class StoredTask {
   }
 
   /**
-   * Waits until the piece is present, whoever writes it and however often.
-   * @throws DfError `not-found` when the task is deleted, completed or failed without it; `cancelled` /
-   *   `deadline-exceeded` by the signal
+   * Waits until the piece is present. Does not take part in getting it: for pieces that are `in-progress`, or that
+   * somebody is going to begin.
+   * @throws DfError `unavailable` when the piece's writer gave it up: it is free to begin; `not-found` when the task is
+   *   deleted, completed or failed without it; `cancelled` / `deadline-exceeded` by the signal
    */
   waitForPiece(number: number, signal?: AbortSignal): Promise<PieceRecord> {
     const present = this.piece(number);
@@ -215,39 +207,17 @@ export class StoredTask {
     if (this.#isDeleted || this.isComplete || this.failure !== undefined) {
       return Promise.reject(this.#error('not-found', `piece ${number} is not there and will not come`));
     }
-    return abortable(signal, (resolve, reject) => {
-      const waiter: Waiter = { resolve, reject };
-      const waiters = this.#waiters.get(number) ?? new Set();
-      this.#waiters.set(number, waiters.add(waiter));
-      return () => {
-        waiters.delete(waiter);
-        if (waiters.size === 0 && this.#waiters.get(number) === waiters) this.#waiters.delete(number);
-      };
-    });
-  }
-
-  /** Waits until nobody writes the piece: it is present then, or free to begin. */
-  whenWriterEnds(number: number, signal?: AbortSignal): Promise<'present' | 'absent'> {
-    const now = (): 'present' | 'absent' => (this.#state.table.has(number) ? 'present' : 'absent');
-    if (!this.#writers.has(number)) return Promise.resolve(now());
-    return abortable(signal, (resolve) => {
-      const ends = this.#writerEnds.get(number) ?? new Set();
-      const onEnd = (): void => resolve(now());
-      this.#writerEnds.set(number, ends.add(onEnd));
-      return () => ends.delete(onEnd);
-    });
+    return this.#events.wait(number, signal);
   }
 
   /** @returns how to stop listening */
   onPieceFinished(listener: (piece: PieceRecord) => void): () => void {
-    this.#pieceListeners.add(listener);
-    return () => this.#pieceListeners.delete(listener);
+    return this.#events.onPieceFinished(listener);
   }
 
   /** Called at every `complete`, `fail` and at deletion. @returns how to stop listening */
   onEnd(listener: (end: TaskEnd) => void): () => void {
-    this.#endListeners.add(listener);
-    return () => this.#endListeners.delete(listener);
+    return this.#events.onEnd(listener);
   }
 
   /**
@@ -435,7 +405,7 @@ export class StoredTask {
       this.#end('deleted');
       for (const writer of [...this.#writers.values()]) writer.abort();
     } else {
-      this.#rejectWaiters(new DfError('cancelled', 'the piece store is closing'));
+      this.#events.rejectAll(new DfError('cancelled', 'the piece store is closing'));
     }
     await this.#journal.close();
   }
@@ -459,29 +429,18 @@ export class StoredTask {
     this.#state.table.set(number, entry);
     const piece = this.piece(number);
     if (piece === undefined) throw this.#error('internal', `piece ${number} vanished`);
-    const waiters = this.#waiters.get(number);
-    this.#waiters.delete(number);
-    for (const waiter of waiters ?? []) waiter.resolve(piece);
-    for (const listener of [...this.#pieceListeners]) listener(piece);
+    this.#events.pieceFinished(piece);
     return piece;
   }
 
   #releasePiece(number: number): void {
     this.#writers.delete(number);
-    const ends = this.#writerEnds.get(number);
-    this.#writerEnds.delete(number);
-    for (const onEnd of ends ?? []) onEnd();
+    if (this.#state.table.has(number)) return;
+    this.#events.pieceGivenUp(number, this.#error('unavailable', `piece ${number} was given up by its writer`));
   }
 
   #end(end: TaskEnd): void {
-    this.#rejectWaiters(this.#error('not-found', `is ${end}, the piece will not come`));
-    for (const listener of [...this.#endListeners]) listener(end);
-  }
-
-  #rejectWaiters(error: DfError): void {
-    const waiting = [...this.#waiters.values()].flatMap((waiters) => [...waiters]);
-    this.#waiters.clear();
-    for (const waiter of waiting) waiter.reject(error);
+    this.#events.ended(end, this.#error('not-found', `is ${end}, the piece will not come`));
   }
 
   async #lease(): Promise<DescriptorLease> {
@@ -546,26 +505,4 @@ export class StoredTask {
   #error(code: ConstructorParameters<typeof DfError>[0], text: string): DfError {
     return new DfError(code, `task ${this.id}: ${text}`, { details: { taskId: this.id, kind: this.kind } });
   }
-}
-
-/** @returns 0 when the content has no such piece; the full piece length while the content length is unknown */
-function lengthOfPiece(number: number, pieceLengthBytes: number, contentLengthBytes: number | undefined): number {
-  if (!Number.isInteger(number) || number < 0 || number >= MAX_PIECES_PER_TASK) return 0;
-  if (contentLengthBytes === undefined) return pieceLengthBytes;
-  return Math.max(0, Math.min(pieceLengthBytes, contentLengthBytes - number * pieceLengthBytes));
-}
-
-/** @throws DfError `invalid-argument` */
-export function checkContentLength(contentLengthBytes: number, pieceLengthBytes: number): void {
-  if (
-    Number.isSafeInteger(contentLengthBytes) &&
-    contentLengthBytes >= 0 &&
-    contentLengthBytes <= pieceLengthBytes * MAX_PIECES_PER_TASK
-  ) {
-    return;
-  }
-  throw new DfError(
-    'invalid-argument',
-    `content length ${contentLengthBytes}: must be 0 … ${MAX_PIECES_PER_TASK} pieces of ${pieceLengthBytes} bytes`,
-  );
 }
