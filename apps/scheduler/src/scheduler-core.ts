@@ -92,8 +92,9 @@ export class SchedulerCore {
   /** Ends every stream and everything that runs in the background. */
   stop(): void {
     this.garbage.stop();
-    for (const session of this.#sessions) session.shutDown();
+    // First: the end of one stream would otherwise answer peers that wait for it.
     this.state.scheduler.close();
+    for (const session of [...this.#sessions]) session.shutDown();
     this.#gateway.close();
     this.#seeds.close();
   }

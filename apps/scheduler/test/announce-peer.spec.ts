@@ -169,6 +169,35 @@ describe('sequences of the real client', () => {
     expect(await cluster.statTask('task-origin-404')).toMatchObject({ state: 'Running', pieceCount: 7 });
   });
 
+  it('a length that is not told is unknown, not 0', async () => {
+    const peer = await cluster.peer('task-untold');
+    await peer.register(aDownload({ actualContentLength: undefined, actualPieceCount: undefined }));
+    expect((await peer.answer()).$case).toBe('needBackToSourceResponse');
+    expect(await cluster.statTask('task-untold')).toMatchObject({ contentLength: UNKNOWN });
+  });
+
+  it('one peer that fails at the source does not fail a task that others have', async () => {
+    const owner = await finishedPeer('task-others');
+    const peer = await cluster.peer('task-others');
+    await peer.register();
+    await peer.reschedule(await peer.parents());
+    expect((await peer.answer()).$case).toBe('needBackToSourceResponse');
+    await peer.sourceStarted();
+    await peer.sourceFailed();
+    await peer.end();
+    expect(await cluster.statTask('task-others')).toMatchObject({ state: 'Running', contentLength: BigInt(12 * MIB) });
+    const next = await cluster.peer('task-others');
+    await next.register();
+    expect((await next.parents()).map((parent) => parent.id)).toEqual([owner.id]);
+  });
+
+  it('StatTask shows no credentials', async () => {
+    const peer = await cluster.peer('task-secret');
+    await peer.register(aDownload({ requestHeader: { Authorization: 'Bearer x', accept: '*/*' } }));
+    await peer.answer();
+    expect((await cluster.statTask('task-secret')).requestHeader).toEqual({ Authorization: '***', accept: '*/*' });
+  });
+
   it('unknown length: the pieces tell it, and waiting peers learn it from the parent', async () => {
     const unknown = { actualContentLength: UNKNOWN, actualPieceCount: 0n };
     const holder = await cluster.peer('task-unknown');

@@ -26,15 +26,24 @@ describe('selectParents', () => {
     expect(new Set(chosen)).toEqual(new Set([parents[1], parents[3], parents[4]]));
   });
 
-  it('never offers the peer itself, its own host, a blocked peer or a bad node', () => {
+  it('never offers the peer itself, its own host or a blocked peer', () => {
     const task = aTask();
     const child = aPeer({ task });
     aPeer({ task, host: child.host, state: 'Succeeded' });
     const blocked = aPeer({ task, state: 'Succeeded' });
     child.blockParent(blocked.id);
-    const slow = aPeer({ task, state: 'Succeeded' });
-    for (const cost of [1, 1, 1, 100]) slow.costs.add(cost);
     expect(select(child)).toEqual([]);
+    const good = aPeer({ task, state: 'Succeeded' });
+    expect(select(child)).toEqual([good]);
+  });
+
+  it('offers a peer whose last piece was slow only when there is no other', () => {
+    const task = aTask();
+    const child = aPeer({ task, host: aHost({ idc: 'dc' }) });
+    const slow = aPeer({ task, host: aHost({ idc: 'dc' }), state: 'Succeeded' });
+    for (const cost of [1, 1, 1, 100]) slow.costs.add(cost);
+    expect(isBadNode(slow)).toBe(true);
+    expect(select(child)).toEqual([slow]);
     const good = aPeer({ task, state: 'Succeeded' });
     expect(select(child)).toEqual([good]);
   });

@@ -19,7 +19,8 @@ const MAX_LOOKS_PER_SCORED = 8;
 /**
  * Chooses parents for a peer that has none: a random sample of the task's offerable peers, filtered, scored, best first.
  *
- * Hosts at their upload limit are only taken when no other candidate is left.
+ * Hosts at their upload limit, and peers whose last piece took suspiciously long, are only taken when no other candidate
+ * is left: a second-rate parent is still better for everybody than another reader at the source.
  * @param random uniform in [0, 1)
  * @returns at most `candidateParentLimit` peers, possibly none; no edge is drawn
  */
@@ -32,16 +33,16 @@ export function selectParents(
 ): Peer[] {
   const { task } = child;
   const descendants = child.children === undefined ? undefined : task.descendantsOf(child);
-  const free: Peer[] = [];
-  const busy: Peer[] = [];
+  const good: Peer[] = [];
+  const poor: Peer[] = [];
   let looks = limits.filterParentLimit * MAX_LOOKS_PER_SCORED;
   for (const peer of task.sampleOfferable(random)) {
     if (looks-- <= 0) break;
     if (!canBeParent(peer, child) || descendants?.has(peer) === true) continue;
-    (isAtUploadLimit(peer, limits) ? busy : free).push(peer);
-    if (free.length >= limits.filterParentLimit) break;
+    (isBadNode(peer) || isAtUploadLimit(peer, limits) ? poor : good).push(peer);
+    if (good.length >= limits.filterParentLimit) break;
   }
-  const candidates = free.length > 0 ? free : busy.slice(0, limits.filterParentLimit);
+  const candidates = good.length > 0 ? good : poor.slice(0, limits.filterParentLimit);
   if (candidates.length <= 1) return candidates;
   return rank(child, candidates, strategy, nowMs).slice(0, limits.candidateParentLimit);
 }
@@ -53,30 +54,35 @@ export function canBeParent(parent: Peer, child: Peer): boolean {
     parent.host !== child.host &&
     !child.hasBlocked(parent.id) &&
     !parent.host.facts.isSharingDisabled &&
-    !isBadNode(parent)
+    canServe(parent)
   );
 }
 
 /**
- * Whether a peer should not be a parent by itself: it is in no state to serve, or its last piece took far longer than
- * the others. A registered peer that was just given parents can serve: its download begins within milliseconds.
+ * Whether a peer is in a state to serve others. A registered peer that was just given parents is: its download begins
+ * within milliseconds.
  */
-export function isBadNode(peer: Peer): boolean {
+export function canServe(peer: Peer): boolean {
   switch (peer.state) {
     case 'Running':
     case 'BackToSource':
     case 'Succeeded':
-      return peer.costs.isLastAnOutlier();
+      return true;
     case 'ReceivedNormal':
-      return peer.parents.length === 0;
+      return peer.parents.length > 0;
     case 'Pending':
     case 'ReceivedEmpty':
     case 'ReceivedTiny':
     case 'ReceivedSmall':
     case 'Failed':
     case 'Leave':
-      return true;
+      return false;
   }
+}
+
+/** Whether a peer cannot serve, or its last piece took far longer than the others. */
+export function isBadNode(peer: Peer): boolean {
+  return !canServe(peer) || peer.costs.isLastAnOutlier();
 }
 
 function isAtUploadLimit(peer: Peer, limits: CandidateLimits): boolean {

@@ -54,6 +54,14 @@ describe('peers', () => {
     expect(findPeerGarbage(resources, LIMITS, nowMs).leaving).toEqual(expected ? [made] : []);
   });
 
+  it('a peer whose stream broke before it had finished leaves after half an hour of silence', () => {
+    const [cut, open] = [peer('a', ['RegisterNormal']), peer('b', ['RegisterNormal'])];
+    cut.isAttached = false;
+    expect(open.isAttached).toBe(true);
+    expect(findPeerGarbage(resources, LIMITS, 1_800_000).leaving).toEqual([]);
+    expect(findPeerGarbage(resources, LIMITS, 1_800_001).leaving).toEqual([cut]);
+  });
+
   it('a finished peer of which nothing was heard for a day leaves although its host is there', () => {
     const made = peer('a', DONE);
     made.host.updatedAtMs = 86_400_001;

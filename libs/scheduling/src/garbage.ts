@@ -57,6 +57,8 @@ function isLeaving(peer: Peer, limits: GarbageLimits, nowMs: number): boolean {
   ) {
     return true;
   }
+  // Nothing can be heard from it any more, and it has nothing to give.
+  if (!peer.isAttached && !peer.isDone && nowMs - peer.updatedAtMs > limits.pieceDownloadTimeoutMs) return true;
   return nowMs - peer.updatedAtMs > limits.peerTtlMs || nowMs - peer.host.updatedAtMs > limits.hostTtlMs;
 }
 

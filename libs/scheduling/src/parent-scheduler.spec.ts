@@ -491,11 +491,37 @@ describe('seeds', () => {
   });
 });
 
-it('close cancels every timer', () => {
+it('after close nobody is answered and no timer is left', () => {
   const bench = new Bench();
-  bench.register();
-  bench.register();
+  const [holder, waiting] = [bench.register(), bench.register()];
   expect(bench.clock.pendingCount).toBe(1);
   bench.scheduler.close();
   expect(bench.clock.pendingCount).toBe(0);
+  bench.scheduler.detached(holder);
+  bench.clock.advance(WAIT_MS);
+  expect(bench.told(waiting)).toEqual([]);
+});
+
+it('a holder whose last piece was slow is still the parent of the others', () => {
+  const bench = new Bench();
+  const holder = bench.register();
+  bench.startAtSource(holder);
+  for (const cost of [1, 1, 1, 500]) holder.costs.add(cost);
+  bench.piece(holder, 0);
+  expect(bench.told(bench.register())).toEqual([[holder.id]]);
+});
+
+it('a peer whose stream broke is no parent unless it has finished', () => {
+  const bench = new Bench();
+  const holder = bench.register();
+  bench.startAtSource(holder);
+  bench.piece(holder, 0);
+  bench.scheduler.detached(holder);
+  expect(bench.told(bench.register())).toEqual(['source']);
+  const finished = new Bench();
+  const owner = finished.register();
+  finished.startAtSource(owner);
+  finished.succeed(owner);
+  finished.scheduler.detached(owner);
+  expect(finished.told(finished.register())).toEqual([[owner.id]]);
 });

@@ -1,10 +1,13 @@
+import { Alarm } from './alarm.js';
 import { type CandidateLimits, selectParents } from './candidates.js';
-import type { Clock, Timer } from './clock.js';
+import type { Clock } from './clock.js';
 import { sourcePolicyOf } from './priority.js';
 import type { SeedGateway, SeedTriggerResult } from './seed-gateway.js';
+import { SeedLead } from './seed-lead.js';
 import { isConnected, isOfUse, newLease, type SourceLease } from './source-lease.js';
 import type { Strategy } from './strategy.js';
 import type { Peer, Task } from './task.js';
+import { dropLease, type TaskTurn } from './task-turn.js';
 import {
   hasRoomAtSource,
   isAlive,
@@ -26,10 +29,6 @@ export interface ParentSchedulerOptions {
   readonly sourceLimits: SourceLimits;
 }
 
-/** A seed that could not get a task is not asked for it again for this long; the original's figure. */
-const SEED_FAILURE_MEMORY_MS = 30 * 60_000;
-/** Seeds that are tried for one lease when they cannot be reached. */
-const MAX_SEED_ATTEMPTS = 3;
 /** Waiting peers that are looked at in one turn of the event loop when a parent has become usable. */
 const WAKE_BATCH = 128;
 
@@ -37,19 +36,6 @@ const NOBODY: ReadonlySet<string> = new Set();
 
 /** An answer, or that the peer has to wait. */
 type Lead = ScheduleAnswer | 'wait';
-
-/** What is going on with one task. */
-interface TaskTurn {
-  lease: SourceLease | undefined;
-  /** In order of arrival. */
-  readonly waiters: Map<Peer, Waiter>;
-  /** When a seed was last unable to get the task. */
-  seedFailedAtMs: number | undefined;
-  /** Fires not later than the first deadline. */
-  alarm: { readonly timer: Timer; readonly atMs: number } | undefined;
-  /** Waiting peers are being looked at, over several turns of the event loop. */
-  isWaking: boolean;
-}
 
 /**
  * Answers "from whom?": finds parents for peers, lets peers wait until there are some, and decides who fetches a task
@@ -61,13 +47,18 @@ interface TaskTurn {
  */
 export class ParentScheduler {
   readonly #options: ParentSchedulerOptions;
+  readonly #seedLead: SeedLead;
   readonly #turns = new WeakMap<Task, TaskTurn>();
-  /** Turns with an alarm, so that they can be called off. */
-  readonly #armed = new Set<TaskTurn>();
+  /** Turns with somebody waiting; only these have their alarm set. */
+  readonly #busy = new Set<TaskTurn>();
   #waitingCount = 0;
+  #isClosed = false;
 
   constructor(options: ParentSchedulerOptions) {
     this.#options = options;
+    this.#seedLead = new SeedLead(options.seeds, options.clock, (task, turn, result) => {
+      this.#triggerEnded(task, turn, result);
+    });
   }
 
   /** Peers that wait for an answer now. */
@@ -80,9 +71,10 @@ export class ParentScheduler {
     return this.#turns.get(task)?.lease;
   }
 
-  /** Forgets all timers; nothing is answered any more. */
+  /** Forgets all timers; nobody that waits is answered any more. */
   close(): void {
-    for (const turn of [...this.#armed]) this.#disarm(turn);
+    this.#isClosed = true;
+    for (const turn of this.#busy) turn.alarm.off();
   }
 
   /** A peer has registered: a seed that was triggered for the task is recognised here. */
@@ -223,8 +215,18 @@ export class ParentScheduler {
   #turnOf(task: Task): TaskTurn {
     let turn = this.#turns.get(task);
     if (turn === undefined) {
-      turn = { lease: undefined, waiters: new Map(), seedFailedAtMs: undefined, alarm: undefined, isWaking: false };
-      this.#turns.set(task, turn);
+      const alarm = new Alarm(this.#options.clock, () => {
+        this.#checkDeadlines(task, made);
+      });
+      const made: TaskTurn = {
+        lease: undefined,
+        waiters: new Map(),
+        seedFailedAtMs: undefined,
+        alarm,
+        isWaking: false,
+      };
+      this.#turns.set(task, made);
+      turn = made;
     }
     return turn;
   }
@@ -237,10 +239,12 @@ export class ParentScheduler {
     const { task } = peer;
     const { sourceLimits } = this.#options;
     turn.waiters.set(peer, waiter);
+    this.#busy.add(turn);
     this.#waitingCount += 1;
-    this.#arm(task, turn, waitDeadlineMs(peer, waiter, turn.lease, sourceLimits));
+    if (this.#isClosed) return;
+    turn.alarm.notLaterThan(waitDeadlineMs(peer, waiter, turn.lease, sourceLimits));
     if (turn.lease !== undefined) {
-      this.#arm(task, turn, leaseDeadlineMs(turn.lease, task.pieceLengthBytes, sourceLimits));
+      turn.alarm.notLaterThan(leaseDeadlineMs(turn.lease, task.pieceLengthBytes, sourceLimits));
     }
   }
 
@@ -250,7 +254,10 @@ export class ParentScheduler {
     if (turn === undefined || waiter === undefined) return undefined;
     turn.waiters.delete(peer);
     this.#waitingCount -= 1;
-    if (turn.waiters.size === 0) this.#disarm(turn);
+    if (turn.waiters.size === 0) {
+      turn.alarm.off();
+      this.#busy.delete(turn);
+    }
     return waiter;
   }
 
@@ -284,7 +291,7 @@ export class ParentScheduler {
       case 'nobody':
         return { kind: 'refused', code: 'not-found', message: 'LEVEL2 peer not found candidate peers' };
       case 'seed-first':
-        if (this.#triggerSeed(turn, peer, nowMs, unreachableSeeds)) return 'wait';
+        if (this.#seedLead.take(turn, peer, unreachableSeeds)) return 'wait';
         break;
       case 'requester':
         break;
@@ -294,42 +301,16 @@ export class ParentScheduler {
     return grant(peer, 'no other peer has the task and the source is free');
   }
 
-  #triggerSeed(turn: TaskTurn, requester: Peer, nowMs: number, unreachableSeeds: ReadonlySet<string>): boolean {
-    const { task } = requester;
-    if (requester.host.facts.isSeed || unreachableSeeds.size >= MAX_SEED_ATTEMPTS) return false;
-    if (turn.seedFailedAtMs !== undefined && nowMs - turn.seedFailedAtMs < SEED_FAILURE_MEMORY_MS) return false;
-    // The gateway calls back later, never from within `trigger`.
-    const begun: { lease?: SourceLease } = {};
-    const trigger = this.#options.seeds.trigger({
-      task,
-      requester,
-      excludedHostIds: unreachableSeeds,
-      onSignOfLife: () => {
-        if (begun.lease === undefined) return;
-        begun.lease.lastSignOfLifeMs = this.#nowMs();
-        begun.lease.lastProgressMs = begun.lease.lastSignOfLifeMs;
-      },
-      onEnd: (result) => {
-        if (begun.lease !== undefined) this.#triggerEnded(task, turn, begun.lease, result);
-      },
-    });
-    if (trigger === undefined) return false;
-    begun.lease = newLease({ trigger, unreachableSeeds }, nowMs);
-    turn.lease = begun.lease;
-    return true;
-  }
-
-  #triggerEnded(task: Task, turn: TaskTurn, lease: SourceLease, result: SeedTriggerResult): void {
-    if (lease.trigger !== undefined) lease.trigger.isOpen = false;
-    if (turn.lease !== lease || isConnected(lease)) return;
+  #triggerEnded(task: Task, turn: TaskTurn, result: SeedTriggerResult): void {
+    const lease = turn.lease;
     turn.lease = undefined;
-    if (result === 'unreachable' && lease.trigger !== undefined) {
+    if (result === 'unreachable' && lease?.trigger !== undefined) {
       this.#promote(task, turn, new Set([...lease.unreachableSeeds, lease.trigger.hostId]));
       return;
     }
     // A seed that ended well without having told this scheduler is of no use either: an old one that keeps small files
     // to itself, for instance.
-    if (lease.holder?.state !== 'Succeeded') turn.seedFailedAtMs = this.#nowMs();
+    if (lease?.holder?.state !== 'Succeeded') turn.seedFailedAtMs = this.#nowMs();
     this.#promote(task, turn, NOBODY);
   }
 
@@ -341,7 +322,7 @@ export class ParentScheduler {
 
   /** Without a lease: gives the waiting peers what there is, and the lease to the first that may have it. */
   #promote(task: Task, turn: TaskTurn, unreachableSeeds: ReadonlySet<string>): void {
-    if (turn.waiters.size === 0) return;
+    if (turn.waiters.size === 0 || this.#isClosed) return;
     const nowMs = this.#nowMs();
     for (const peer of [...turn.waiters.keys()]) {
       if (turn.lease !== undefined) break;
@@ -358,7 +339,7 @@ export class ParentScheduler {
 
   /** Looks for parents for every waiting peer, a batch in this turn and the rest in the next ones. */
   #wake(turn: TaskTurn): void {
-    if (turn.waiters.size === 0 || turn.isWaking) return;
+    if (turn.waiters.size === 0 || turn.isWaking || this.#isClosed) return;
     turn.isWaking = true;
     this.#wakeBatch(turn, [...turn.waiters.keys()], 0);
   }
@@ -384,39 +365,22 @@ export class ParentScheduler {
   #isLeaseAlive(task: Task, turn: TaskTurn, nowMs: number): boolean {
     if (turn.lease === undefined) return false;
     if (isAlive(turn.lease, task.pieceLengthBytes, this.#options.sourceLimits, nowMs)) return true;
-    drop(turn, turn.lease, nowMs);
+    dropLease(turn, turn.lease, nowMs);
     return false;
-  }
-
-  #arm(task: Task, turn: TaskTurn, atMs: number): void {
-    if (turn.alarm !== undefined && turn.alarm.atMs <= atMs) return;
-    this.#disarm(turn);
-    const timer = this.#options.clock.after(Math.max(0, atMs - this.#nowMs()), () => {
-      turn.alarm = undefined;
-      this.#armed.delete(turn);
-      this.#checkDeadlines(task, turn);
-    });
-    turn.alarm = { timer, atMs };
-    this.#armed.add(turn);
-  }
-
-  #disarm(turn: TaskTurn): void {
-    turn.alarm?.timer.cancel();
-    turn.alarm = undefined;
-    this.#armed.delete(turn);
   }
 
   /** After anything that may have moved deadlines to an earlier time. */
   #rearm(task: Task, turn: TaskTurn): void {
-    this.#disarm(turn);
-    if (turn.waiters.size === 0) return;
+    turn.alarm.off();
+    if (turn.waiters.size === 0 || this.#isClosed) return;
     const { sourceLimits } = this.#options;
     const { lease } = turn;
-    let atMs = lease === undefined ? Infinity : leaseDeadlineMs(lease, task.pieceLengthBytes, sourceLimits);
+    if (lease !== undefined) turn.alarm.notLaterThan(leaseDeadlineMs(lease, task.pieceLengthBytes, sourceLimits));
+    let atMs = Infinity;
     for (const [peer, waiter] of turn.waiters) {
       atMs = Math.min(atMs, waitDeadlineMs(peer, waiter, lease, sourceLimits));
     }
-    this.#arm(task, turn, atMs);
+    turn.alarm.notLaterThan(atMs);
   }
 
   #checkDeadlines(task: Task, turn: TaskTurn): void {
@@ -442,7 +406,7 @@ export class ParentScheduler {
     }
     const { lease } = turn;
     if (lease !== undefined && isOfUse(lease, peer)) {
-      drop(turn, lease, nowMs);
+      dropLease(turn, lease, nowMs);
       this.#promote(peer.task, turn, NOBODY);
       return;
     }
@@ -467,10 +431,4 @@ function grant(peer: Peer, reason: string): ScheduleAnswer {
   peer.needsBackToSource = true;
   peer.task.backToSourcePeers.add(peer);
   return { kind: 'back-to-source', reason };
-}
-
-/** Takes the lease away from a holder that has not ended it. */
-function drop(turn: TaskTurn, lease: SourceLease, nowMs: number): void {
-  turn.lease = undefined;
-  if (lease.trigger !== undefined) turn.seedFailedAtMs = nowMs;
 }

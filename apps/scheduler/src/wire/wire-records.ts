@@ -71,9 +71,13 @@ export function peerRecord(peer: Peer, hosts: AnnouncedHosts): commonV2.Peer {
   return peerFields(peer, hosts.full(peer.host), taskRecord(peer.task), pieces);
 }
 
-/** A task as StatTask shows it. */
+/** A task as StatTask shows it; of headers that hold credentials only the names. */
 export function taskRecord(task: Task): commonV2.Task {
-  return { ...taskFields(task), pieces: Array.from(task.sourcePieces.values(), pieceRecord) };
+  return {
+    ...taskFields(task),
+    requestHeader: redacted(task.facts.requestHeader),
+    pieces: Array.from(task.sourcePieces.values(), pieceRecord),
+  };
 }
 
 function peerFields(peer: Peer, host: commonV2.Host, task: commonV2.Task, pieces: commonV2.Piece[]): commonV2.Peer {
@@ -142,4 +146,13 @@ function bareHost(host: Host): commonV2.Host {
     downloadPort: facts.port,
     disableShared: facts.isSharingDisabled,
   });
+}
+
+/** Request headers whose values are nobody's business but the source's. */
+const CREDENTIAL_HEADERS = /^(authorization|proxy-authorization|cookie|x-amz-security-token|x-.*token|x-.*key)$/i;
+
+function redacted(headers: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name, CREDENTIAL_HEADERS.test(name) ? '***' : value]),
+  );
 }

@@ -1,0 +1,23 @@
+import type { Alarm } from './alarm.js';
+import type { SourceLease } from './source-lease.js';
+import type { Peer } from './task.js';
+import type { Waiter } from './waiter.js';
+
+/** What is going on with one task. */
+export interface TaskTurn {
+  lease: SourceLease | undefined;
+  /** In order of arrival. */
+  readonly waiters: Map<Peer, Waiter>;
+  /** When a seed was last unable to get the task. */
+  seedFailedAtMs: number | undefined;
+  /** Goes off not later than the first deadline of those who wait. */
+  readonly alarm: Alarm;
+  /** Waiting peers are being looked at, over several turns of the event loop. */
+  isWaking: boolean;
+}
+
+/** Takes the lease away from a holder that has not ended it. */
+export function dropLease(turn: TaskTurn, lease: SourceLease, nowMs: number): void {
+  turn.lease = undefined;
+  if (lease.trigger !== undefined) turn.seedFailedAtMs = nowMs;
+}
