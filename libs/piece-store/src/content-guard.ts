@@ -4,7 +4,6 @@ import { crc32 } from 'node:zlib';
 import { DfError } from '@dragonfly/errors';
 import type { DescriptorCache } from './descriptor-cache.js';
 import { closeFile, ifPresent, openFile, readFully, statOpenFile, syncFileData, truncateFile } from './file-io.js';
-import type { FileStamp } from './journal-record.js';
 import type { Journal } from './journal.js';
 import type { TaskState } from './task-state.js';
 import type { StoreLog } from './task-types.js';
@@ -49,10 +48,18 @@ export class ContentGuard {
     return this.#checkOnce(number);
   }
 
-  /** Checks every suspect piece. @returns the numbers that were dropped */
-  async admitAll(fd: number, signal: AbortSignal | undefined): Promise<number[]> {
-    const { table } = this.#options.state;
-    await this.noticeEdits(fd);
+  /** Checks every suspect piece; costs nothing when there is none. @returns the numbers that were dropped */
+  async admitAll(signal: AbortSignal | undefined): Promise<number[]> {
+    const { state, descriptors, contentPath } = this.#options;
+    if (state.linkStamp !== undefined) {
+      const lease = await descriptors.acquire(contentPath);
+      try {
+        await this.noticeEdits(lease.fd);
+      } finally {
+        lease.release();
+      }
+    }
+    const { table } = state;
     const dropped: number[] = [];
     for (let number = 0; number < table.end && table.suspectCount > 0; number += 1) {
       signal?.throwIfAborted();
@@ -185,11 +192,6 @@ export class ContentGuard {
       await closeFile(fd);
     }
   }
-}
-
-/** What the next check compares with: content as it was before the link, ctime as the link left it. */
-export function stampOf(before: { size: bigint; mtimeNs: bigint }, after: { ctimeNs: bigint }): FileStamp {
-  return { sizeBytes: before.size, mtimeNs: before.mtimeNs, ctimeNs: after.ctimeNs };
 }
 
 /** @returns undefined when the file ends before the range does */

@@ -1,14 +1,14 @@
-import { stat } from 'node:fs/promises';
 import { DfError } from '@dragonfly/errors';
-import { ContentGuard, stampOf } from './content-guard.js';
+import { ContentGuard } from './content-guard.js';
 import { checkContentLength, lengthOfPiece } from './content-length.js';
 import type { DescriptorCache, DescriptorLease } from './descriptor-cache.js';
 import { digestOfFile, splitDigest } from './digest.js';
 import { syncFileData, truncateFile } from './file-io.js';
 import { Journal } from './journal.js';
-import { placeOutput, type OutputOptions, type OutputOutcome } from './output.js';
+import type { OutputOptions, OutputOutcome } from './output.js';
 import { PieceEvents, type TaskEnd } from './piece-events.js';
 import { PieceWriter, type PieceWriterHost } from './piece-writer.js';
+import { TaskOutput } from './task-output.js';
 import { snapshotRecords, type TaskState } from './task-state.js';
 import type { PieceCommit, PieceRecord, StoreLog, SyncPolicy, TaskFailure, TaskKind, TaskMeta } from './task-types.js';
 
@@ -48,6 +48,7 @@ export class StoredTask {
   readonly #state: TaskState;
   readonly #journal: Journal;
   readonly #guard: ContentGuard;
+  readonly #output: TaskOutput;
   readonly #writerHost: PieceWriterHost;
   readonly #writers = new Map<number, PieceWriter>();
   readonly #events = new PieceEvents();
@@ -76,6 +77,12 @@ export class StoredTask {
       descriptors: options.descriptors,
       journal: this.#journal,
       log: options.log,
+    });
+    this.#output = new TaskOutput({
+      state: this.#state,
+      contentPath: options.contentPath,
+      journal: this.#journal,
+      guard: this.#guard,
     });
     this.#writerHost = {
       contentPath: options.contentPath,
@@ -260,8 +267,7 @@ export class StoredTask {
    * @returns the numbers of those that were wrong; they are absent now
    */
   ensureVerified(signal?: AbortSignal): Promise<number[]> {
-    if (this.#state.table.suspectCount === 0 && this.#state.linkStamp === undefined) return Promise.resolve([]);
-    return this.#withContent((fd) => this.#guard.admitAll(fd, signal));
+    return this.#withContent(() => this.#guard.admitAll(signal));
   }
 
   /**
@@ -359,25 +365,10 @@ export class StoredTask {
    *   was found damaged (fetch `details.droppedPieces` again), and those of `placeOutput`
    */
   async linkTo(target: string, options: OutputOptions = {}): Promise<OutputOutcome> {
+    this.#ensureAlive();
     const unpin = this.pin();
     try {
-      this.#ensureOutputReady(options.range);
-      const droppedPieces = await this.ensureVerified(options.signal);
-      if (droppedPieces.length > 0) {
-        throw new DfError('data-loss', `task ${this.id}: ${droppedPieces.length} damaged pieces were dropped`, {
-          details: { droppedPieces },
-          retryable: true,
-        });
-      }
-      const before = await stat(this.#options.contentPath, { bigint: true });
-      const outcome = await placeOutput(this.#options.contentPath, target, options);
-      if (outcome === 'linked') {
-        const after = await stat(this.#options.contentPath, { bigint: true });
-        const stamp = stampOf(before, after);
-        this.#state.linkStamp = stamp;
-        await this.#journal.append({ type: 'linked', stamp });
-      }
-      return outcome;
+      return await this.#output.linkTo(target, options);
     } catch (error) {
       throw DfError.from(error);
     } finally {
@@ -393,7 +384,8 @@ export class StoredTask {
 
   /** @returns the digest's value, hex (decimal for crc32) */
   async digest(algorithm: string, signal?: AbortSignal): Promise<string> {
-    this.#ensureOutputReady(undefined);
+    this.#ensureAlive();
+    this.#output.ensureReady(undefined);
     const length = this.contentLengthBytes ?? 0;
     return this.#withContent((fd) => digestOfFile(fd, length, algorithm, signal));
   }
@@ -475,22 +467,6 @@ export class StoredTask {
     const length = lengthOfPiece(number, this.pieceLengthBytes, this.contentLengthBytes);
     if (length > 0) return length;
     throw this.#error('invalid-argument', `has no piece ${number}`);
-  }
-
-  #ensureOutputReady(range: OutputOptions['range']): void {
-    this.#ensureAlive();
-    if (range === undefined) {
-      if (this.isComplete) return;
-      throw this.#error('failed-precondition', 'is not complete');
-    }
-    const end = range.startBytes + range.lengthBytes;
-    if (range.startBytes < 0 || range.lengthBytes < 0 || end > (this.contentLengthBytes ?? Infinity)) {
-      throw this.#error('invalid-argument', `has no bytes ${range.startBytes}-${end - 1}`);
-    }
-    const last = Math.ceil(end / this.pieceLengthBytes);
-    for (let number = Math.floor(range.startBytes / this.pieceLengthBytes); number < last; number += 1) {
-      if (!this.#state.table.has(number)) throw this.#error('failed-precondition', `piece ${number} is missing`);
-    }
   }
 
   #ensureAlive(): void {
