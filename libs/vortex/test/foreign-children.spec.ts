@@ -14,7 +14,7 @@ import {
   VortexClient,
   VortexServer,
 } from '../src/index.js';
-import { MemoryLog, MemorySink, PieceFile, TASK_ID } from './piece-file.js';
+import { closed, MemoryLog, MemorySink, PieceFile, TASK_ID } from './piece-file.js';
 
 const MIB = 1024 * 1024;
 
@@ -224,10 +224,9 @@ describe('a thousand connections with random bytes', () => {
         // A third look like requests at first.
         if (random(3) === 0) request(random(3)).copy(bytes, 0, 0, random(75));
         const socket = connect(server.port, '127.0.0.1');
-        socket.on('error', () => undefined);
         socket.resume();
         socket.end(bytes);
-        return once(socket, 'close');
+        return closed(socket);
       });
       await Promise.all([...attackers, fetchOne(batch % 2)]);
     }

@@ -1,4 +1,5 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { Content, type TempDir, tempDir } from '@dragonfly/testkit';
 import { crc32Digest } from '@dragonfly/ids';
 import {
@@ -143,4 +144,12 @@ export class MemoryLog implements VortexLog {
 export function gate(): { readonly opened: Promise<void>; open(): void } {
   const { promise, resolve } = Promise.withResolvers<void>();
   return { opened: promise, open: resolve };
+}
+
+/** Resolves when the socket is closed, for whatever reason: a reset by the other side is no error here. */
+export function closed(socket: Socket): Promise<void> {
+  socket.on('error', () => undefined);
+  return new Promise((resolve) => {
+    socket.once('close', () => resolve());
+  });
 }

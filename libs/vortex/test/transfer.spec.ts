@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { connect } from 'node:net';
 import { DfError } from '@dragonfly/errors';
 import { waitFor } from '@dragonfly/testkit';
@@ -13,7 +12,7 @@ import {
   VortexServer,
   type VortexServerOptions,
 } from '../src/index.js';
-import { gate, MemoryLog, MemorySink, PieceFile, SOON_MS, TASK_ID } from './piece-file.js';
+import { closed, gate, MemoryLog, MemorySink, PieceFile, SOON_MS, TASK_ID } from './piece-file.js';
 
 const MIB = 1024 * 1024;
 const LENGTHS = [1, 2, 93, 4096, 65_536, MIB - 1, MIB, MIB + 1, 4 * MIB, 64 * MIB, 3 * MIB + 12_345];
@@ -387,7 +386,7 @@ describe('the server', () => {
     const server = await aServer(aFile(), { idleTimeoutMs: 20 });
     const socket = connect(server.port, '127.0.0.1');
     socket.resume();
-    await once(socket, 'close');
+    await closed(socket);
     await waitFor(() => server.stats.connections === 0, { what: 'the server to forget it' });
   });
 
@@ -396,8 +395,8 @@ describe('the server', () => {
     const socket = connect(server.port, '127.0.0.1');
     socket.resume();
     const timer = setInterval(() => socket.write(Buffer.from([0])), 10);
-    await once(socket, 'close');
-    clearInterval(timer);
+    cleanup.push(() => clearInterval(timer));
+    await closed(socket);
   });
 
   it('does not let a child that does not read hold an answer for ever', async () => {
