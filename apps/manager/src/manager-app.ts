@@ -47,7 +47,7 @@ export interface ManagerApp {
   readonly metricsPort: number | undefined;
   readonly readiness: Readiness;
   /** A service of the application, for tests. */
-  get<T>(token: abstract new (...args: never[]) => T): T;
+  get<T>(token: { prototype: T }): T;
   /** Stops serving, waits a bounded time for running calls, closes the connections. */
   stop(): Promise<void>;
 }
@@ -137,7 +137,7 @@ async function start(options: StartOptions, opened: (() => Promise<void>)[]): Pr
     grpcPort,
     metricsPort: status?.port,
     readiness,
-    get: (token) => app.get(token),
+    get: (token) => app.get(token as never),
     stop: () => closeAll(opened),
   };
 }

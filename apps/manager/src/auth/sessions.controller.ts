@@ -3,6 +3,7 @@ import { Body, Controller, HttpCode, Post, Req, Res } from '@nestjs/common';
 import { ApiBody, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { jsonTime } from '../rest/json-time.js';
+import type { RequestOf } from '../rest/rest-schema.js';
 import { IdParam, JsonBody, requestSchema } from '../rest/request-decorators.js';
 import { AccountsService } from './accounts.service.js';
 import { Public, SESSION_COOKIE, sessionTokenOf } from './auth.guard.js';
@@ -63,7 +64,10 @@ export class SessionsController {
   /** The old password is the proof, so that no session is needed. */
   @Post(':id/reset_password')
   @HttpCode(200)
-  resetPassword(@IdParam() id: number, @JsonBody(ResetPasswordRequest) request: ResetPasswordRequest): Promise<void> {
+  resetPassword(
+    @IdParam() id: number,
+    @JsonBody(ResetPasswordRequest) request: RequestOf<typeof ResetPasswordRequest>,
+  ): Promise<void> {
     return this.accounts.resetPassword(id, request.old_password, request.new_password);
   }
 

@@ -1,15 +1,11 @@
 import { Controller, Delete, Get, HttpCode, Patch, Post, Req, Res } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { RequestOf } from '../rest/rest-schema.js';
 import { IdParam, JsonBody, QueryOf } from '../rest/request-decorators.js';
 import { listAnswer } from '../rest/list-answer.js';
 import type { ClusterBody } from './cluster-bodies.js';
-import {
-  CreateClusterRequest,
-  GetClustersQuery,
-  UpdateClusterRequest,
-  type GetClustersQuery as ListQuery,
-} from './cluster-requests.js';
+import { CreateClusterRequest, GetClustersQuery, UpdateClusterRequest } from './cluster-requests.js';
 import { ClustersService } from './clusters.service.js';
 
 @ApiTags('Cluster')
@@ -19,7 +15,7 @@ export class ClustersController {
 
   @Post()
   @HttpCode(200)
-  create(@JsonBody(CreateClusterRequest) request: CreateClusterRequest): Promise<ClusterBody> {
+  create(@JsonBody(CreateClusterRequest) request: RequestOf<typeof CreateClusterRequest>): Promise<ClusterBody> {
     return this.clusters.create(request);
   }
 
@@ -30,7 +26,7 @@ export class ClustersController {
 
   @Get()
   async list(
-    @QueryOf(GetClustersQuery) query: ListQuery,
+    @QueryOf(GetClustersQuery) query: RequestOf<typeof GetClustersQuery>,
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<ClusterBody[]> {
@@ -38,7 +34,10 @@ export class ClustersController {
   }
 
   @Patch(':id')
-  update(@IdParam() id: number, @JsonBody(UpdateClusterRequest) request: UpdateClusterRequest): Promise<ClusterBody> {
+  update(
+    @IdParam() id: number,
+    @JsonBody(UpdateClusterRequest) request: RequestOf<typeof UpdateClusterRequest>,
+  ): Promise<ClusterBody> {
     return this.clusters.update(id, request);
   }
 

@@ -1,6 +1,7 @@
 import { Controller, Delete, Get, HttpCode, Patch, Post, Put, Req, Res } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { RequestOf } from '../rest/rest-schema.js';
 import { IdParam, JsonBody, QueryOf } from '../rest/request-decorators.js';
 import { listAnswer } from '../rest/list-answer.js';
 import type { SchedulerClusterBody } from './cluster-bodies.js';
@@ -8,7 +9,6 @@ import {
   CreateSchedulerClusterRequest,
   GetSchedulerClustersQuery,
   UpdateSchedulerClusterRequest,
-  type GetClustersQuery as ListQuery,
 } from './cluster-requests.js';
 import { SchedulerClustersService } from './scheduler-clusters.service.js';
 
@@ -20,7 +20,7 @@ export class SchedulerClustersController {
   @Post()
   @HttpCode(200)
   create(
-    @JsonBody(CreateSchedulerClusterRequest) request: CreateSchedulerClusterRequest,
+    @JsonBody(CreateSchedulerClusterRequest) request: RequestOf<typeof CreateSchedulerClusterRequest>,
   ): Promise<SchedulerClusterBody> {
     return this.clusters.create(request);
   }
@@ -32,7 +32,7 @@ export class SchedulerClustersController {
 
   @Get()
   async list(
-    @QueryOf(GetSchedulerClustersQuery) query: ListQuery,
+    @QueryOf(GetSchedulerClustersQuery) query: RequestOf<typeof GetSchedulerClustersQuery>,
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<SchedulerClusterBody[]> {
@@ -42,7 +42,7 @@ export class SchedulerClustersController {
   @Patch(':id')
   update(
     @IdParam() id: number,
-    @JsonBody(UpdateSchedulerClusterRequest) request: UpdateSchedulerClusterRequest,
+    @JsonBody(UpdateSchedulerClusterRequest) request: RequestOf<typeof UpdateSchedulerClusterRequest>,
   ): Promise<SchedulerClusterBody> {
     return this.clusters.update(id, request);
   }

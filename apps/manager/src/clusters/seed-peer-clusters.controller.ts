@@ -1,6 +1,7 @@
 import { Controller, Delete, Get, HttpCode, Patch, Post, Put, Req, Res } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { RequestOf } from '../rest/rest-schema.js';
 import { IdParam, JsonBody, QueryOf } from '../rest/request-decorators.js';
 import { listAnswer } from '../rest/list-answer.js';
 import type { SeedPeerClusterBody } from './cluster-bodies.js';
@@ -8,7 +9,6 @@ import {
   CreateSeedPeerClusterRequest,
   GetSeedPeerClustersQuery,
   UpdateSeedPeerClusterRequest,
-  type GetClustersQuery as ListQuery,
 } from './cluster-requests.js';
 import { SeedPeerClustersService } from './seed-peer-clusters.service.js';
 
@@ -19,7 +19,9 @@ export class SeedPeerClustersController {
 
   @Post()
   @HttpCode(200)
-  create(@JsonBody(CreateSeedPeerClusterRequest) request: CreateSeedPeerClusterRequest): Promise<SeedPeerClusterBody> {
+  create(
+    @JsonBody(CreateSeedPeerClusterRequest) request: RequestOf<typeof CreateSeedPeerClusterRequest>,
+  ): Promise<SeedPeerClusterBody> {
     return this.clusters.create(request);
   }
 
@@ -30,7 +32,7 @@ export class SeedPeerClustersController {
 
   @Get()
   async list(
-    @QueryOf(GetSeedPeerClustersQuery) query: ListQuery,
+    @QueryOf(GetSeedPeerClustersQuery) query: RequestOf<typeof GetSeedPeerClustersQuery>,
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<SeedPeerClusterBody[]> {
@@ -40,7 +42,7 @@ export class SeedPeerClustersController {
   @Patch(':id')
   update(
     @IdParam() id: number,
-    @JsonBody(UpdateSeedPeerClusterRequest) request: UpdateSeedPeerClusterRequest,
+    @JsonBody(UpdateSeedPeerClusterRequest) request: RequestOf<typeof UpdateSeedPeerClusterRequest>,
   ): Promise<SeedPeerClusterBody> {
     return this.clusters.update(id, request);
   }

@@ -3,6 +3,7 @@ import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { SchedulerBody } from '../clusters/cluster-bodies.js';
 import { listAnswer } from '../rest/list-answer.js';
+import type { RequestOf } from '../rest/rest-schema.js';
 import { IdParam, JsonBody, QueryOf } from '../rest/request-decorators.js';
 import { CreateSchedulerRequest, GetSchedulersQuery, UpdateSchedulerRequest } from './instance-requests.js';
 import { SchedulersService } from './schedulers.service.js';
@@ -14,7 +15,7 @@ export class SchedulersController {
 
   @Post()
   @HttpCode(200)
-  create(@JsonBody(CreateSchedulerRequest) request: CreateSchedulerRequest): Promise<SchedulerBody> {
+  create(@JsonBody(CreateSchedulerRequest) request: RequestOf<typeof CreateSchedulerRequest>): Promise<SchedulerBody> {
     return this.instances.create(request);
   }
 
@@ -25,7 +26,7 @@ export class SchedulersController {
 
   @Get()
   async list(
-    @QueryOf(GetSchedulersQuery) query: GetSchedulersQuery,
+    @QueryOf(GetSchedulersQuery) query: RequestOf<typeof GetSchedulersQuery>,
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<SchedulerBody[]> {
@@ -35,7 +36,7 @@ export class SchedulersController {
   @Patch(':id')
   update(
     @IdParam() id: number,
-    @JsonBody(UpdateSchedulerRequest) request: UpdateSchedulerRequest,
+    @JsonBody(UpdateSchedulerRequest) request: RequestOf<typeof UpdateSchedulerRequest>,
   ): Promise<SchedulerBody> {
     return this.instances.update(id, request);
   }

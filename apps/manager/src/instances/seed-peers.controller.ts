@@ -3,6 +3,7 @@ import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { SeedPeerBody } from '../clusters/cluster-bodies.js';
 import { listAnswer } from '../rest/list-answer.js';
+import type { RequestOf } from '../rest/rest-schema.js';
 import { IdParam, JsonBody, QueryOf } from '../rest/request-decorators.js';
 import { CreateSeedPeerRequest, GetSeedPeersQuery, UpdateSeedPeerRequest } from './instance-requests.js';
 import { SeedPeersService } from './seed-peers.service.js';
@@ -14,7 +15,7 @@ export class SeedPeersController {
 
   @Post()
   @HttpCode(200)
-  create(@JsonBody(CreateSeedPeerRequest) request: CreateSeedPeerRequest): Promise<SeedPeerBody> {
+  create(@JsonBody(CreateSeedPeerRequest) request: RequestOf<typeof CreateSeedPeerRequest>): Promise<SeedPeerBody> {
     return this.instances.create(request);
   }
 
@@ -25,7 +26,7 @@ export class SeedPeersController {
 
   @Get()
   async list(
-    @QueryOf(GetSeedPeersQuery) query: GetSeedPeersQuery,
+    @QueryOf(GetSeedPeersQuery) query: RequestOf<typeof GetSeedPeersQuery>,
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<SeedPeerBody[]> {
@@ -35,7 +36,7 @@ export class SeedPeersController {
   @Patch(':id')
   update(
     @IdParam() id: number,
-    @JsonBody(UpdateSeedPeerRequest) request: UpdateSeedPeerRequest,
+    @JsonBody(UpdateSeedPeerRequest) request: RequestOf<typeof UpdateSeedPeerRequest>,
   ): Promise<SeedPeerBody> {
     return this.instances.update(id, request);
   }

@@ -12,6 +12,9 @@ export interface RequestType<S extends z.ZodType = z.ZodType> {
   readonly schema: S;
 }
 
+/** What a checked request looks like. Controllers use it: decorators must not see the request type as a class. */
+export type RequestOf<T extends RequestType> = z.output<T['schema']>;
+
 export function requestType<S extends z.ZodType>(name: string, schema: S): RequestType<S> {
   return { name, schema };
 }
