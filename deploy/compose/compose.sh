@@ -177,9 +177,12 @@ docker_stop() {
   fi
 }
 
+# Containers of further peers that a demonstration has started.
+demo_containers=()
+
 # docker_demo SOURCE COUNT: further peers are containers beside the cluster's own, removed afterwards.
 docker_demo() {
-  local source=$1 count=$2 n container peers=() extra=() status=0 network
+  local source=$1 count=$2 n container peers=() network
   need_docker
   export_compose_settings
   container=$(container_of peer)
@@ -191,17 +194,18 @@ docker_demo() {
   fi
   peers=(--container "peer=$container")
   network=$(docker inspect --format '{{range $name, $_ := .NetworkSettings.Networks}}{{$name}}{{"\n"}}{{end}}' "$container" | head -n 1)
-  trap 'remove_containers ${extra[@]+"${extra[@]}"}; lock_release "$DRAGONFLY_HOME/lock"' EXIT
+  # Also when the demonstration is interrupted.
+  trap 'remove_demo_containers; lock_release "$DRAGONFLY_HOME/lock"' EXIT
   for ((n = 2; n <= count; n++)); do
     # No published ports: other containers of the network reach it at its own address.
     container=$(docker run --detach --network "$network" --hostname "peer-$n" \
       "$(docker inspect --format '{{.Config.Image}}' "$(container_of peer)")")
-    extra+=("$container")
+    demo_containers+=("$container")
     peers+=(--container "peer-$n=$container")
   done
-  [ ${#extra[@]} -eq 0 ] || wait_for_containers "${extra[@]}"
-  node "$ROOT/deploy/local/demo.mjs" --host "$(gateway_address)" --work "$DRAGONFLY_HOME" ${source:+--source "$source"} "${peers[@]}" || status=$?
-  [ "$status" = 0 ] || fail "the demonstration did not go as it should" "./run.sh logs shows what the services say"
+  [ ${#demo_containers[@]} -eq 0 ] || wait_for_containers "${demo_containers[@]}"
+  node "$ROOT/deploy/local/demo.mjs" --host "$(gateway_address)" --work "$DRAGONFLY_HOME" ${source:+--source "$source"} "${peers[@]}" ||
+    fail "the demonstration did not go as it should" "./run.sh logs shows what the services say"
 }
 
 wait_for_containers() {
@@ -219,4 +223,6 @@ wait_for_containers() {
   done
 }
 
-remove_containers() { [ $# -eq 0 ] || docker rm --force --volumes "$@" >/dev/null; }
+remove_demo_containers() {
+  [ ${#demo_containers[@]} -eq 0 ] || docker rm --force --volumes "${demo_containers[@]}" >/dev/null
+}
