@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { jest } from '@jest/globals';
 import { waitFor } from '@dragonfly/testkit';
 import {
   BufferPool,
@@ -17,6 +18,9 @@ import {
 import { closed, MemoryLog, MemorySink, PieceFile, TASK_ID } from './piece-file.js';
 
 const MIB = 1024 * 1024;
+
+// Real sockets on a machine that may be busy; every wait below has a shorter bound of its own.
+jest.setTimeout(30_000);
 
 let cleanup: (() => Promise<unknown> | void)[] = [];
 afterEach(async () => {

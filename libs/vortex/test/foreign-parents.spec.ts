@@ -28,6 +28,9 @@ const HEAD = encodePieceContentHead('standard', {
   createdAtMs: 0,
 });
 
+// Real sockets on a machine that may be busy; every wait below has a shorter bound of its own.
+jest.setTimeout(30_000);
+
 let cleanup: (() => Promise<unknown> | void)[] = [];
 afterEach(async () => {
   for (const close of cleanup.reverse()) await close();
