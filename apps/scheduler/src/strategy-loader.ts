@@ -21,7 +21,7 @@ export async function loadStrategy(config: SchedulerConfig, log: Logger): Promis
     log.info({ strategy: strategy.name, file }, 'scheduling strategy loaded');
     return strategy;
   } catch (caught) {
-    log.warn({ err: DfError.from(caught), file }, 'scheduling strategy cannot be loaded, using the default');
+    log.warn({ reason: DfError.from(caught).message, file }, 'scheduling strategy cannot be loaded, using the default');
     return defaultStrategy;
   }
 }

@@ -37,7 +37,10 @@ export class LocalDynconfig {
       if (config === undefined) await writeDynamicConfig(this.file, DEFAULT_DYNAMIC_CONFIG);
       this.settings.apply(config ?? DEFAULT_DYNAMIC_CONFIG);
     } catch (caught) {
-      this.log.warn({ err: DfError.from(caught), file: this.file }, 'local dynamic configuration cannot be used');
+      this.log.warn(
+        { reason: DfError.from(caught).message, file: this.file },
+        'local dynamic configuration cannot be used',
+      );
     }
   }
 }

@@ -68,7 +68,7 @@ export class ManagerLink {
     } catch (caught) {
       if (this.#abort.signal.aborted) return;
       const error = DfError.from(caught);
-      log.warn({ err: error }, 'cannot register at the manager');
+      log.warn({ reason: error.message }, 'cannot register at the manager');
       this.#retry(`cannot register: ${error.message}`);
     }
   }
@@ -78,7 +78,7 @@ export class ManagerLink {
     const stream = gateway.openKeepAlive((error) => {
       if (this.#abort.signal.aborted || this.#stream !== stream) return;
       this.#stream = undefined;
-      log.warn({ err: error }, 'keep-alive stream to the manager has broken');
+      log.warn({ reason: error.message }, 'keep-alive stream to the manager has broken');
       this.#retry(`manager not reachable, serving with the last settings: ${error.message}`);
     });
     this.#stream = stream;
@@ -116,7 +116,7 @@ export class ManagerLink {
       .catch((caught: unknown) => {
         if (this.#abort.signal.aborted) return;
         const error = DfError.from(caught);
-        this.options.log.warn({ err: error }, 'cannot refresh the settings from the manager');
+        this.options.log.warn({ reason: error.message }, 'cannot refresh the settings from the manager');
         // "No such scheduler": it has forgotten us (cleaned its table, or got a new database).
         if (error.code === 'not-found' || error.code === 'internal') return this.#registerAgain();
         return undefined;
@@ -141,7 +141,7 @@ export class ManagerLink {
     } catch (caught) {
       if (this.#abort.signal.aborted) return;
       const error = DfError.from(caught);
-      this.options.log.warn({ err: error }, 'cannot register again');
+      this.options.log.warn({ reason: error.message }, 'cannot register again');
       this.#retry(`cannot register: ${error.message}`);
     }
   }
@@ -164,7 +164,10 @@ export class ManagerLink {
       const config = await readDynamicConfig(this.options.cacheFile);
       if (config !== undefined) this.options.settings.apply(config);
     } catch (caught) {
-      this.options.log.warn({ err: DfError.from(caught) }, 'kept settings cannot be used, starting with the defaults');
+      this.options.log.warn(
+        { reason: DfError.from(caught).message },
+        'kept settings cannot be used, starting with the defaults',
+      );
     }
   }
 
@@ -172,7 +175,10 @@ export class ManagerLink {
     try {
       await writeDynamicConfig(this.options.cacheFile, config);
     } catch (caught) {
-      this.options.log.warn({ err: DfError.from(caught), file: this.options.cacheFile }, 'cannot keep the settings');
+      this.options.log.warn(
+        { reason: DfError.from(caught).message, file: this.options.cacheFile },
+        'cannot keep the settings',
+      );
     }
   }
 

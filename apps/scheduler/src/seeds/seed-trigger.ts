@@ -61,7 +61,10 @@ export class GrpcSeedGateway implements SeedGateway {
     } catch (caught) {
       const error = DfError.from(caught);
       if (!controller.signal.aborted) {
-        log.warn({ err: error, taskId: request.task.id, seed: address }, 'seed peer could not fetch a task');
+        log.warn(
+          { reason: error.message, code: error.code, taskId: request.task.id, seed: address },
+          'seed peer could not fetch a task',
+        );
       }
       return UNREACHABLE.has(error.code) ? 'unreachable' : 'failed';
     } finally {
