@@ -501,6 +501,45 @@ describe('HttpBackend', () => {
       expect(target.heads[0]).toContain(`host: 127.0.0.1:${target.port}`);
     });
 
+    it('are remembered per caller, until the target no longer serves', async () => {
+      let isExpired = false;
+      const target = await raw(({ socket, head }) =>
+        socket.write(
+          isExpired && head.includes('/signed-1')
+            ? 'HTTP/1.1 403 Expired\r\nContent-Length: 0\r\n\r\n'
+            : 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello',
+        ),
+      );
+      let asked = 0;
+      const hub = await raw(({ socket }) => {
+        asked += 1;
+        socket.write(
+          `HTTP/1.1 307 Temporary\r\nLocation: ${target.url(`/signed-${asked}`)}\r\nContent-Length: 0\r\n\r\n`,
+        );
+      });
+      const backend = backendWith();
+      const read = async (authorization: string): Promise<void> => {
+        const body = await backend.read({ url: hub.url(), signal, headers: { authorization } });
+        await expect(readAll(body)).resolves.toHaveLength(5);
+      };
+      await read('anna');
+      await read('anna');
+      expect(asked).toBe(1);
+      await read('bert');
+      expect(asked).toBe(2);
+      isExpired = true;
+      await read('anna');
+      expect(asked).toBe(3);
+      expect(target.heads.map((head) => /signed-\d/.exec(head)?.[0])).toEqual([
+        'signed-1',
+        'signed-1',
+        'signed-2',
+        'signed-1',
+        'signed-3',
+      ]);
+      expect(target.heads.join()).not.toMatch(/anna|bert/);
+    });
+
     it('that go round in circles, or out of HTTP, are an error of the origin', async () => {
       const loop = await fixed('HTTP/1.1 302 Found\r\nLocation: /file\r\nContent-Length: 0\r\n\r\n');
       await expect(backendWith().read({ url: loop.url(), signal })).rejects.toMatchObject({ code: 'origin' });

@@ -25,6 +25,7 @@ const DEFAULTS: HttpClientOptions = {
   idleTimeoutMs: 30_000,
   keepAliveMs: 4_000,
   maxConnectionsPerOrigin: 64,
+  redirectCacheTtlMs: 600_000,
   insecureSkipVerify: false,
   caCertificates: [],
 };

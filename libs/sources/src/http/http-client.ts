@@ -8,6 +8,7 @@ import { ConnectionPool } from './connection-pool.js';
 import { proxyAuthorization, routeOf, type Connection, type Route } from './connection.js';
 import { exchangeHeads } from './http-exchange.js';
 import { proxyFor, type ProxySettings } from './proxy-settings.js';
+import { RedirectCache, redirectKey } from './redirect-cache.js';
 import { encodeRequestHead, passableHeaders, withoutCredentials } from './request-head.js';
 import { keepsAlive, type BodyFraming, type ResponseHead } from './response-head.js';
 
@@ -32,6 +33,8 @@ export interface HttpClientOptions {
   readonly idleTimeoutMs: number;
   readonly keepAliveMs: number;
   readonly maxConnectionsPerOrigin: number;
+  /** How long a temporary redirect (302, 307) is taken as said without asking again; 0 = ask every time. */
+  readonly redirectCacheTtlMs: number;
   readonly insecureSkipVerify: boolean;
   readonly caCertificates: readonly string[];
 }
@@ -60,10 +63,12 @@ interface Attempt {
 export class HttpClient {
   readonly #options: HttpClientOptions;
   readonly #pool: ConnectionPool;
+  readonly #redirects: RedirectCache;
 
   constructor(options: HttpClientOptions) {
     this.#options = options;
     this.#pool = new ConnectionPool(options);
+    this.#redirects = new RedirectCache(options.redirectCacheTtlMs);
   }
 
   /**
@@ -73,18 +78,55 @@ export class HttpClient {
    *   lead nowhere; `invalid-argument` for a bad URL or header
    */
   async send(method: 'GET' | 'HEAD', request: SourceRequest, range?: string): Promise<HttpAnswer> {
-    let url = parseUrl(request.url);
-    let headers = this.#headersOf(request);
-    for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
-      const answer = await this.#sendWithRetries({ method, url, headers, range, request });
-      const location = answer.head.headers['location'];
-      if (!REDIRECT_STATUS.has(answer.head.statusCode) || location === undefined) return answer;
-      await discard(answer);
-      const next = redirectTarget(url, location, answer.head);
-      if (next.origin !== url.origin) headers = withoutCredentials(headers);
-      url = next;
+    const url = parseUrl(request.url);
+    const headers = this.#headersOf(request);
+    const key = redirectKey(method, url, headers);
+    const known = this.#redirects.get(key);
+    if (known !== undefined) {
+      const knownHeaders = known.leavesOrigin ? withoutCredentials(headers) : headers;
+      const answer = await this.#tryKnownTarget({ method, url: known.url, headers: knownHeaders, range, request });
+      if (answer !== undefined) return answer;
+      this.#redirects.delete(key);
     }
-    throw originError(url, { headers: {}, message: `more than ${MAX_REDIRECTS} redirects` });
+    return this.#follow({ method, url, headers, range, request }, key);
+  }
+
+  /** @returns undefined when the address no longer serves: it may have expired, the original one is asked again */
+  async #tryKnownTarget(attempt: Attempt): Promise<HttpAnswer | undefined> {
+    try {
+      const answer = await this.#sendWithRetries(attempt);
+      if (answer.head.statusCode < 300) return answer;
+      await discard(answer);
+    } catch (error) {
+      if (attempt.request.signal.aborted) throw error;
+    }
+    return undefined;
+  }
+
+  async #follow(first: Attempt, key: string): Promise<HttpAnswer> {
+    let attempt = first;
+    let isTemporary = true;
+    let leavesOrigin = false;
+    for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
+      const answer = await this.#sendWithRetries(attempt);
+      const { statusCode, headers } = answer.head;
+      const { url } = attempt;
+      const location = headers['location'];
+      if (!REDIRECT_STATUS.has(statusCode) || location === undefined) {
+        if (redirects > 0 && isTemporary && statusCode < 300) this.#redirects.set(key, { url, leavesOrigin });
+        return answer;
+      }
+      await discard(answer);
+      isTemporary &&= statusCode === 302 || statusCode === 307;
+      const next = redirectTarget(url, location, answer.head);
+      if (next.origin !== url.origin) leavesOrigin = true;
+      attempt = {
+        ...attempt,
+        url: next,
+        headers: next.origin === url.origin ? attempt.headers : withoutCredentials(attempt.headers),
+      };
+    }
+    throw originError(first.url, { headers: {}, message: `more than ${MAX_REDIRECTS} redirects` });
   }
 
   close(): void {
