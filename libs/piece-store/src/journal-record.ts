@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib';
+import { DfError } from '@dragonfly/errors';
 import type { TaskKind, TaskMeta } from './task-types.js';
 
 /*
@@ -76,9 +77,15 @@ const TYPE_BYTES = {
   unlinked: 14,
 } as const satisfies Record<JournalRecord['type'], number>;
 
-/** Frame of one record, ready to be appended. */
+/**
+ * Frame of one record, ready to be appended.
+ * @throws DfError `invalid-argument` for a payload that `scanJournal` would not take (headers of a megabyte, say)
+ */
 export function encodeRecord(record: JournalRecord): Buffer {
   const payload = encodePayload(record);
+  if (payload.length > MAX_PAYLOAD_BYTES) {
+    throw new DfError('invalid-argument', `a ${record.type} record of ${payload.length} bytes: must be below 1 MiB`);
+  }
   const frame = Buffer.allocUnsafe(FRAME_HEADER_BYTES + payload.length);
   frame.writeUInt32LE(payload.length, 0);
   frame[8] = TYPE_BYTES[record.type];

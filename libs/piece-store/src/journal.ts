@@ -12,6 +12,7 @@ const COMPACT_MIN_BYTES = 256 << 10;
 
 interface PendingAppend {
   readonly records: readonly JournalRecord[];
+  readonly frames: readonly Buffer[];
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
@@ -63,11 +64,15 @@ export class Journal {
     return this.#sizeBytes;
   }
 
-  /** Resolves when the records are written (and flushed, as the policy says). */
+  /**
+   * Resolves when the records are written (and flushed, as the policy says).
+   * @throws DfError `no-space`, `invalid-argument` for a record beyond `MAX_PAYLOAD_BYTES`
+   */
   append(...records: JournalRecord[]): Promise<void> {
     if (this.#isClosed) return Promise.reject(new DfError('failed-precondition', 'the piece journal is closed'));
     return new Promise((resolve, reject) => {
-      this.#queue.push({ records, resolve, reject });
+      // Encoded here, so that a record too large to be read back fails alone.
+      this.#queue.push({ records, frames: records.map(encodeRecord), resolve, reject });
       this.#running ??= this.#run();
     });
   }
@@ -100,7 +105,7 @@ export class Journal {
   async #write(batch: readonly PendingAppend[]): Promise<void> {
     const { path, descriptors, syncPolicy, bootId } = this.#options;
     const records = batch.flatMap((append) => append.records);
-    const frames = records.map(encodeRecord);
+    const frames = batch.flatMap((append) => append.frames);
     if (!this.#bootNoted) frames.unshift(encodeRecord({ type: 'boot', bootId }));
     if (syncPolicy === 'full' && records.some((record) => record.type === 'piece')) {
       // The records below promise bytes: those must be on disk first, and then need no check after a power loss.

@@ -271,6 +271,17 @@ describe('PieceStore', () => {
     await expect(readPiece(again, 1)).resolves.toEqual(contentOf(2500).subarray(1000, 2000));
   });
 
+  it('refuses metadata too large to be read back, and loses nothing by it', async () => {
+    const task = await create(2500);
+    const header = { filler: 'x'.repeat(2 << 20) };
+    const [tooLarge] = await Promise.allSettled([task.setResponseHeader(header), storeContent(task, contentOf(2500))]);
+    expect(tooLarge).toMatchObject({ reason: { code: 'invalid-argument' } });
+    await expect(reopen()).resolves.toMatchObject({ isComplete: true, meta: { responseHeader: {} } });
+    const another = store.getOrCreate('standard', 'other', { pieceLengthBytes: PIECE, responseHeader: header });
+    await expect(another).rejects.toMatchObject({ code: 'invalid-argument' });
+    expect(store.get('standard', 'other')).toBeUndefined();
+  });
+
   it('starts empty with keep: false', async () => {
     await storeContent(await create(2500), contentOf(2500));
     await store.close();

@@ -453,6 +453,35 @@ describe('HttpBackend', () => {
       await expect(unknown).rejects.toMatchObject({ code: 'unavailable' });
     });
 
+    it('bound the time for a head that trickles in', async () => {
+      const server = await raw(({ socket }) => {
+        socket.write('HTTP/1.1 200 OK\r\nx: ');
+        const timer = setInterval(() => socket.write('y'), 10);
+        socket.once('close', () => {
+          clearInterval(timer);
+        });
+      });
+      const trickling = backendWith({ headersTimeoutMs: 100, idleTimeoutMs: 5000 }).read({ url: server.url(), signal });
+      await expect(trickling).rejects.toMatchObject({ code: 'deadline-exceeded' });
+    });
+
+    it('reach origins by IPv6', async () => {
+      const server = http.createServer((request, response) => response.end(request.headers.host));
+      server.listen(0, '::1');
+      try {
+        await once(server, 'listening');
+      } catch (error) {
+        console.log(`not run: no IPv6 here (${String(error)})`);
+        return;
+      }
+      const host = `[::1]:${(server.address() as AddressInfo).port}`;
+      const body = await backendWith().read({ url: `http://${host}/`, signal });
+      expect((await readAll(body)).toString()).toBe(host);
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    });
+
     it('bound the head of an answer', async () => {
       const endless = await raw(({ socket }) => {
         socket.write('HTTP/1.1 200 OK\r\n');
