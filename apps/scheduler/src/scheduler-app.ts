@@ -69,12 +69,10 @@ export class SchedulerApp {
       strategy: await loadStrategy(config, log),
       log,
       version: options.version,
-      onSeeds: (known, usable) => {
-        readiness.set(
-          'seed-peers-usable',
-          usable === known,
-          usable === known ? undefined : `${usable} of ${known} seed peers serve`,
-        );
+      onSeeds: ({ known, usable, awaited }) => {
+        // A seed that is gone for longer is no reason to call the scheduler unready: it works without.
+        const detail = usable === known ? undefined : `${usable} of ${known} seed peers serve`;
+        readiness.set('seed-peers-usable', awaited === 0, detail);
       },
     });
     const undo: (() => void | Promise<void>)[] = [];

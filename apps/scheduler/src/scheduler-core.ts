@@ -8,7 +8,7 @@ import { GarbageCollector } from './garbage-collector.js';
 import { HostService } from './hosts/host-service.js';
 import { SchedulerMetrics } from './metrics.js';
 import type { SchedulerState } from './scheduler-state.js';
-import { SeedDirectory } from './seeds/seed-directory.js';
+import { type SeedCounts, SeedDirectory } from './seeds/seed-directory.js';
 import type { SeedProbe } from './seeds/seed-probe.js';
 import { GrpcSeedGateway } from './seeds/seed-trigger.js';
 import { StatService } from './stat/stat-service.js';
@@ -26,7 +26,7 @@ export interface SchedulerCoreOptions {
   readonly log: Logger;
   readonly version: string;
   /** Called when seeds come, go, begin or stop to serve. */
-  readonly onSeeds: (known: number, usable: number) => void;
+  readonly onSeeds: (counts: SeedCounts) => void;
 }
 
 /** The scheduler without its transports: everything that the gRPC controllers call. */

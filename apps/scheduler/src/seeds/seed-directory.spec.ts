@@ -21,14 +21,16 @@ class FakeProbe implements SeedProbe {
 let clock: FakeClock;
 let probe: FakeProbe;
 let seen: [known: number, usable: number];
+let awaited: number;
 let directory: SeedDirectory;
 
 beforeEach(() => {
   clock = new FakeClock();
   probe = new FakeProbe();
   seen = [0, 0];
-  directory = new SeedDirectory(probe, clock, silentLogger(), (known, usable) => {
-    seen = [known, usable];
+  directory = new SeedDirectory(probe, clock, silentLogger(), (counts) => {
+    seen = [counts.known, counts.usable];
+    awaited = counts.awaited;
   });
 });
 
@@ -56,6 +58,22 @@ it('probes after the announcement was taken, every 500 ms until the seed serves'
   await pass(500);
   expect(seen).toEqual([1, 1]);
   expect(directory.ownerOf('task', NOBODY)).toMatchObject({ host: seed, address: '10.0.0.1:4000' });
+});
+
+it('awaits a seed for 30 s after its announcement or its loss, not for ever', async () => {
+  directory.announced(aSeed());
+  await pass(29_000);
+  expect(awaited).toBe(1);
+  await pass(2000);
+  expect(awaited).toBe(0);
+  probe.serving.add('10.0.0.1:4000');
+  await pass(30_000);
+  expect([seen, awaited]).toEqual([[1, 1], 0]);
+  probe.serving.clear();
+  await pass(30_500);
+  expect([seen, awaited]).toEqual([[1, 0], 1]);
+  await pass(31_000);
+  expect([seen, awaited]).toEqual([[1, 0], 0]);
 });
 
 it('slows down to 30 s after 30 s without success', async () => {

@@ -11,6 +11,15 @@ const FAST_PROBE_SPAN_MS = 30_000;
 /** ... and all of them are asked this often. */
 const PROBE_INTERVAL_MS = 30_000;
 
+/** How many seeds there are. */
+export interface SeedCounts {
+  readonly known: number;
+  /** In the ring. */
+  readonly usable: number;
+  /** Not in the ring, but likely to be soon: announced, restarted or lost within the last 30 s. */
+  readonly awaited: number;
+}
+
 interface Entry {
   readonly host: Host;
   address: string;
@@ -35,8 +44,8 @@ export class SeedDirectory {
     private readonly probe: SeedProbe,
     private readonly clock: Clock,
     private readonly log: Logger,
-    /** Called after every change with how many seeds there are and how many of them serve. */
-    private readonly onChange: (known: number, usable: number) => void,
+    /** Called after every change. */
+    private readonly onChange: (counts: SeedCounts) => void,
   ) {}
 
   /** A host has announced itself; hosts that are no seeds (any more) are left alone. */
@@ -120,8 +129,9 @@ export class SeedDirectory {
     entry.isProbing = false;
     if (this.#abort.signal.aborted || this.#entries.get(entry.host.id) !== entry) return;
     if (entry.address === address) this.#setUsable(entry, isServing);
-    const isInHurry = !entry.isUsable && this.clock.nowMs() < entry.fastUntilMs;
-    this.#probeAfter(entry, isInHurry ? FAST_PROBE_INTERVAL_MS : PROBE_INTERVAL_MS);
+    const isAwaited = this.#isAwaited(entry);
+    if (!isAwaited) this.#changed();
+    this.#probeAfter(entry, isAwaited ? FAST_PROBE_INTERVAL_MS : PROBE_INTERVAL_MS);
   }
 
   #setUsable(entry: Entry, isUsable: boolean): void {
@@ -135,10 +145,19 @@ export class SeedDirectory {
     this.#changed();
   }
 
+  #isAwaited(entry: Entry): boolean {
+    return !entry.isUsable && this.clock.nowMs() < entry.fastUntilMs;
+  }
+
   #changed(): void {
-    const usable = this.#usable();
+    const entries = [...this.#entries.values()];
+    const usable = entries.filter((entry) => entry.isUsable);
     this.#ring = new StathatRing(usable.map((entry) => entry.address));
-    this.onChange(this.#entries.size, usable.length);
+    this.onChange({
+      known: entries.length,
+      usable: usable.length,
+      awaited: entries.filter((entry) => this.#isAwaited(entry)).length,
+    });
   }
 }
 
