@@ -32,6 +32,19 @@ function driverCode(error: unknown): string | undefined {
   return typeof found === 'string' ? found : undefined;
 }
 
+/** Failures after which the database has taken the whole transaction back because another one was in the way. */
+const CONFLICT_CODES: ReadonlySet<string> = new Set([
+  'ER_LOCK_DEADLOCK',
+  'SQLITE_BUSY',
+  'SQLITE_BUSY_SNAPSHOT',
+  'SQLITE_LOCKED',
+]);
+
+/** Whether the same transaction may simply be run again. */
+export function isTransactionConflict(error: unknown): boolean {
+  return CONFLICT_CODES.has(driverCode(error) ?? '');
+}
+
 /**
  * What a database failure means: `already-exists` (unique key), `unavailable` (no connection, lock held by another
  * process; may be tried again) or `internal`. A DfError passes through.

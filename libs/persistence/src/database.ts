@@ -4,7 +4,7 @@ import { DfError } from '@dragonfly/errors';
 import type { DataSource, EntityManager } from 'typeorm';
 import type { Dialect } from './columns.js';
 import { createDataSource, dialectOf, type DatabaseOptions } from './data-source.js';
-import { databaseError } from './database-errors.js';
+import { databaseError, isTransactionConflict } from './database-errors.js';
 
 export interface OpenOptions {
   /** Longest time to go on trying to connect, in ms. @default 60000 */
@@ -19,8 +19,8 @@ const RETRY_MAX_MS = 3_000;
 /** Longest wait for another manager that migrates or seeds the same database, in seconds. */
 const SCHEMA_LOCK_WAIT_S = 120;
 const SCHEMA_LOCK_NAME = 'dragonfly_manager_schema';
-/** Tries of a SQLite transaction that another process got in the way of. */
-const SQLITE_TRIES = 5;
+/** Tries of a transaction that another one got in the way of. */
+const CONFLICT_TRIES = 5;
 
 /**
  * The manager's database.
@@ -67,7 +67,8 @@ export class Database {
 
   /**
    * Runs the work in one transaction: all of it or nothing. On SQLite transactions run one after the other; on MySQL
-   * they run side by side. They cannot be nested.
+   * they run side by side. They cannot be nested. A transaction that the database took back for a conflict with another
+   * one (deadlock, busy) is run again, so the work must have no effect but on the database.
    * @throws DfError, see `databaseError`; a DfError of the work passes through
    */
   async transaction<T>(work: (manager: EntityManager) => Promise<T>): Promise<T> {
@@ -76,7 +77,7 @@ export class Database {
     }
     const run = (): Promise<T> => this.insideTransaction.run(true, () => this.dataSource.transaction(work));
     try {
-      return await (this.dialect === 'sqlite' ? this.oneAfterTheOther(() => retryBusy(run)) : run());
+      return await (this.dialect === 'sqlite' ? this.oneAfterTheOther(() => retryConflicts(run)) : retryConflicts(run));
     } catch (error) {
       throw databaseError(error);
     }
@@ -142,12 +143,12 @@ export class Database {
   }
 }
 
-async function retryBusy<T>(run: () => Promise<T>): Promise<T> {
+async function retryConflicts<T>(run: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await run();
     } catch (error) {
-      if (attempt === SQLITE_TRIES || databaseError(error).code !== 'unavailable') {
+      if (attempt === CONFLICT_TRIES || !isTransactionConflict(error)) {
         throw error;
       }
       await delay(20 * 2 ** attempt * (0.5 + Math.random()));

@@ -2,7 +2,7 @@ import { DfError } from '@dragonfly/errors';
 import { managerV2, type DeepPartial } from '@dragonfly/proto';
 import { statusOfError } from '@dragonfly/rpc';
 import { Logger } from '../logger.js';
-import type { sendUnaryData, ServerReadableStream } from '@grpc/grpc-js';
+import { Metadata, type sendUnaryData, type ServerReadableStream } from '@grpc/grpc-js';
 import { Controller, UseFilters } from '@nestjs/common';
 import { GrpcMethod, GrpcStreamCall } from '@nestjs/microservices';
 import { ApplicationsReader } from '../instances/applications.js';
@@ -125,6 +125,8 @@ export class ManagerGrpcController {
     call: ServerReadableStream<managerV2.KeepAliveRequest, object>,
     answer: sendUnaryData<object>,
   ): Promise<void> {
+    // Some clients give up when response headers do not come soon; the answer itself comes at the end of the stream.
+    call.sendMetadata(new Metadata());
     try {
       await serveKeepAlive(call, this.keepAlives);
       answer(null, {});
