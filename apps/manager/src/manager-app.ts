@@ -27,6 +27,10 @@ import { GIT_VERSION, VERSION } from './version.js';
 
 /** Pause between two sweeps, and before the first one: after a restart instances need a moment to come back. */
 const SWEEP_INTERVAL_MS = 30_000;
+/** Longest wait for the key-value store at the start; each try waits for its own deadline of seconds. */
+const STORE_WAIT_MS = 60_000;
+/** Pause between two tries. */
+const STORE_RETRY_MS = 500;
 /** Longest wait for running calls when the manager stops, in ms. */
 const STOP_GRACE_MS = 5_000;
 
@@ -87,6 +91,7 @@ async function start(options: StartOptions, opened: (() => Promise<void>)[]): Pr
     rootPasswordHash: () => hashPassword(options.initialRootPassword ?? INITIAL_ROOT_PASSWORD),
     personalAccessToken: options.personalAccessToken,
   });
+  await waitForStore(kv, log);
   const { jwt } = config.auth;
   const key = await signingKey(jwt.key, settings.dataDirectory, kv.kind === 'redis' ? kv.store : undefined);
 
@@ -145,6 +150,24 @@ async function start(options: StartOptions, opened: (() => Promise<void>)[]): Pr
 function openKv(settings: ManagerSettings, log: Logger): Kv {
   const onError = (error: unknown): void => log.warn({ err: error }, 'key-value store');
   return settings.redis ? createRedisKv({ ...settings.redis, onError }) : createMemoryKv({ onError });
+}
+
+/** Waits until the store answers. @throws DfError the store's last failure when the time is over */
+async function waitForStore(kv: Kv, log: Logger): Promise<void> {
+  const giveUpAtMs = performance.now() + STORE_WAIT_MS;
+  for (;;) {
+    try {
+      await kv.store.ping();
+      return;
+    } catch (error) {
+      const failure = DfError.from(error);
+      if (!failure.retryable || performance.now() > giveUpAtMs) {
+        throw failure;
+      }
+      log.warn({ err: failure }, 'the key-value store does not answer yet');
+      await delay(STORE_RETRY_MS);
+    }
+  }
 }
 
 function grpcOptions({ config }: ManagerSettings, log: Logger): ReturnType<typeof nestGrpcOptions> {

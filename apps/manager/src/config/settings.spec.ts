@@ -119,6 +119,15 @@ objectStorage:
     expect(() => load('server: {rest: {adr: ":1"}}', { strict: true })).toThrow('did you mean');
   });
 
+  it.each([
+    ['database: {redis: {proxy: {enable: true}}}', 'database.redis.proxy'],
+    ['server: {pluginDir: /p}', 'server.pluginDir'],
+    ['tracing: {protocol: grpc, endpoint: "jaeger:4317"}', 'tracing'],
+    ['pprofPort: 0', 'pprofPort'],
+  ])('warns that %s has no effect', (yaml, key) => {
+    expect(load(yaml).warnings).toEqual([expect.stringContaining(key)]);
+  });
+
   it('lets the environment override keys', () => {
     const env = { DRAGONFLY_DATABASE__REDIS__ADDRS: '[redis:6379]', DRAGONFLY_SERVER__REST__ADDR: '127.0.0.1:1' };
     const settings = load('', { env });

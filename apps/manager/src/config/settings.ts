@@ -48,12 +48,27 @@ export function loadManagerSettings(options: LoadSettingsOptions): ManagerSettin
   return {
     config,
     file,
-    warnings: [...warnings, ...insecure],
+    warnings: [...warnings, ...insecure, ...withoutEffect(config)],
     dataDirectory,
     database: databaseOptions(config, dataDirectory),
     migrates: config.database.mysql?.migrate ?? true,
     redis: redisOptions(config),
   };
+}
+
+/** Keys of the original that are set here and change nothing; each with what to do instead. */
+function withoutEffect(config: ManagerConfig): string[] {
+  const { redis } = config.database;
+  const found: [boolean, string][] = [
+    [
+      redis.proxy?.enable === true,
+      'database.redis.proxy: there is no Redis proxy; let schedulers reach Redis directly',
+    ],
+    [config.server.pluginDir !== '', 'server.pluginDir: searcher plugins are not supported'],
+    [config.tracing != null && Object.values(config.tracing).some(Boolean), 'tracing: traces are not exported yet'],
+    [config.pprofPort >= 0, 'pprofPort: there is no pprof; use the inspector of Node (node --inspect)'],
+  ];
+  return found.filter(([isSet]) => isSet).map(([, text]) => `${text} (the key has no effect)`);
 }
 
 function defaultDataDirectory(env: NodeJS.ProcessEnv): string {

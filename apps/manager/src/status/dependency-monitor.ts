@@ -1,11 +1,17 @@
-import type { KeyValueStore } from '@dragonfly/kv';
-import type { Database } from '@dragonfly/persistence';
+import { DfError } from '@dragonfly/errors';
 import type { Readiness } from '@dragonfly/telemetry';
 
 /** Names of the readiness conditions. */
 export const CONDITIONS = { database: 'database', kv: 'kv', grpc: 'grpc-serving' } as const;
 
 const CHECK_INTERVAL_MS = 5_000;
+/** An answer that takes longer counts as none. */
+const CHECK_TIMEOUT_MS = 5_000;
+
+/** Something that can be asked whether it is there. */
+export interface Dependency {
+  ping(): Promise<void>;
+}
 
 /** Looks at the database and the key-value store every few seconds and tells the readiness. */
 export class DependencyMonitor {
@@ -14,8 +20,8 @@ export class DependencyMonitor {
   private isStopped = false;
 
   constructor(
-    private readonly database: Database,
-    private readonly store: KeyValueStore,
+    private readonly database: Dependency,
+    private readonly store: Dependency,
     private readonly readiness: Readiness,
   ) {}
 
@@ -41,18 +47,22 @@ export class DependencyMonitor {
   }
 
   private async look(): Promise<void> {
-    await Promise.all([
-      this.tell(CONDITIONS.database, () => this.database.ping()),
-      this.tell(CONDITIONS.kv, () => this.store.ping()),
-    ]);
+    await Promise.all([this.tell(CONDITIONS.database, this.database), this.tell(CONDITIONS.kv, this.store)]);
   }
 
-  private async tell(condition: string, check: () => Promise<void>): Promise<void> {
+  private async tell(condition: string, dependency: Dependency): Promise<void> {
+    const late = Promise.withResolvers<never>();
+    const timer = setTimeout(
+      () => late.reject(new DfError('deadline-exceeded', `no answer within ${CHECK_TIMEOUT_MS} ms`)),
+      CHECK_TIMEOUT_MS,
+    );
     try {
-      await check();
+      await Promise.race([dependency.ping(), late.promise]);
       this.readiness.set(condition, true);
     } catch (error) {
-      this.readiness.set(condition, false, Error.isError(error) ? error.message : String(error));
+      this.readiness.set(condition, false, DfError.from(error).message);
+    } finally {
+      clearTimeout(timer);
     }
   }
 }

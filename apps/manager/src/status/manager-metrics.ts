@@ -3,6 +3,7 @@ import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom
 /** The manager's metrics; names that dashboards of the original read are kept. */
 export class ManagerMetrics {
   readonly registry = new Registry();
+  private readonly seenVersions = new Set<string>();
 
   private readonly searches = new Counter({
     name: 'dragonfly_manager_search_scheduler_cluster_total',
@@ -34,9 +35,9 @@ export class ManagerMetrics {
     }).set({ git_version: version, platform: process.platform, node_version: process.version }, 1);
   }
 
-  /** Counts a search for schedulers, and its failure. Versions are peers' own words: cut to what versions look like. */
+  /** Counts a search for schedulers, and its failure. */
   async countSearch<T>(client: { version: string; commit: string }, search: () => Promise<T>): Promise<T> {
-    const labels = { version: bounded(client.version), commit: bounded(client.commit) };
+    const labels = this.searchLabels(client);
     this.searches.inc(labels);
     try {
       return await search();
@@ -50,10 +51,21 @@ export class ManagerMetrics {
   observeRequest(method: string, route: string, code: number, durationMs: number): void {
     this.requests.observe({ method, route, code: String(code) }, durationMs / 1_000);
   }
+
+  /** Versions are what peers say about themselves: short, and of so many different ones only. */
+  private searchLabels({ version, commit }: { version: string; commit: string }): { version: string; commit: string } {
+    const key = `${version} ${commit}`;
+    if (!this.seenVersions.has(key)) {
+      if (key.length > MAX_VERSION_LENGTH || this.seenVersions.size >= MAX_VERSIONS) {
+        return { version: 'other', commit: 'other' };
+      }
+      this.seenVersions.add(key);
+    }
+    return { version, commit };
+  }
 }
 
-const MAX_LABEL_LENGTH = 40;
-
-function bounded(text: string): string {
-  return /^[\w.+-]*$/.test(text) ? text.slice(0, MAX_LABEL_LENGTH) : 'other';
-}
+/** Version and commit hash together. */
+const MAX_VERSION_LENGTH = 100;
+/** Different versions that get counters of their own. */
+const MAX_VERSIONS = 100;
