@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { RequestOf } from '../rest/rest-schema.js';
 import { IdParam, JsonBody, QueryOf } from '../rest/request-decorators.js';
 import { listAnswer } from '../rest/list-answer.js';
-import type { ClusterBody } from './cluster-bodies.js';
+import type { ClusterBody } from '../rest/resource-bodies.js';
 import { CreateClusterRequest, GetClustersQuery, UpdateClusterRequest } from './cluster-requests.js';
 import { ClustersService } from './clusters.service.js';
 

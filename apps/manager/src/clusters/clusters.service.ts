@@ -10,16 +10,10 @@ import { Injectable } from '@nestjs/common';
 import { Clock } from '../clock.js';
 import { pageOf } from '../rest/pagination.js';
 import { TopologyCache } from '../topology/topology-cache.js';
-import { clusterBody, type ClusterBody } from './cluster-bodies.js';
+import { clusterBody, type ClusterBody } from '../rest/resource-bodies.js';
 import type { CreateClusterRequest, GetClustersQuery, UpdateClusterRequest } from './cluster-requests.js';
-import {
-  deleteSchedulerCluster,
-  deleteSeedPeerCluster,
-  pageOfRows,
-  rowById,
-  seedPeerClustersOf,
-  stored,
-} from './cluster-rows.js';
+import { deleteSchedulerCluster, deleteSeedPeerCluster, seedPeerClustersOf } from './cluster-rows.js';
+import { pageOfRows, rowById, stored } from '../rest/resource-rows.js';
 
 /**
  * A scheduler cluster together with the seed peer cluster of the same name, as one resource. Its id is that of the

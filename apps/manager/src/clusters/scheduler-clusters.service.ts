@@ -4,13 +4,14 @@ import { In } from 'typeorm';
 import { Clock } from '../clock.js';
 import { pageOf } from '../rest/pagination.js';
 import { TopologyCache } from '../topology/topology-cache.js';
-import { schedulerClusterBody, type SchedulerClusterBody } from './cluster-bodies.js';
+import { schedulerClusterBody, type SchedulerClusterBody } from '../rest/resource-bodies.js';
 import type {
   CreateSchedulerClusterRequest,
   GetClustersQuery,
   UpdateSchedulerClusterRequest,
 } from './cluster-requests.js';
-import { deleteSchedulerCluster, linkOnly, pageOfRows, rowById, seedPeerClustersOf, stored } from './cluster-rows.js';
+import { deleteSchedulerCluster, linkOnly, seedPeerClustersOf } from './cluster-rows.js';
+import { pageOfRows, rowById, stored } from '../rest/resource-rows.js';
 
 @Injectable()
 export class SchedulerClustersService {

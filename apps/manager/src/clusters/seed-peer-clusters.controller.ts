@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { RequestOf } from '../rest/rest-schema.js';
 import { IdParam, JsonBody, QueryOf } from '../rest/request-decorators.js';
 import { listAnswer } from '../rest/list-answer.js';
-import type { SeedPeerClusterBody } from './cluster-bodies.js';
+import type { SeedPeerClusterBody } from '../rest/resource-bodies.js';
 import {
   CreateSeedPeerClusterRequest,
   GetSeedPeerClustersQuery,

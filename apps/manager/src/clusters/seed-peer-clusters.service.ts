@@ -11,13 +11,14 @@ import { In } from 'typeorm';
 import { Clock } from '../clock.js';
 import { pageOf } from '../rest/pagination.js';
 import { TopologyCache } from '../topology/topology-cache.js';
-import { seedPeerClusterBody, type SeedPeerClusterBody } from './cluster-bodies.js';
+import { seedPeerClusterBody, type SeedPeerClusterBody } from '../rest/resource-bodies.js';
 import type {
   CreateSeedPeerClusterRequest,
   GetClustersQuery,
   UpdateSeedPeerClusterRequest,
 } from './cluster-requests.js';
-import { deleteSeedPeerCluster, linkOnly, pageOfRows, rowById, schedulerClustersOf, stored } from './cluster-rows.js';
+import { deleteSeedPeerCluster, linkOnly, schedulerClustersOf } from './cluster-rows.js';
+import { pageOfRows, rowById, stored } from '../rest/resource-rows.js';
 
 @Injectable()
 export class SeedPeerClustersService {

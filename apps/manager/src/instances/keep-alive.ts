@@ -3,7 +3,7 @@ import { DfError } from '@dragonfly/errors';
 import { KeyValueStore } from '@dragonfly/kv';
 import { Database, SchedulerEntity, SeedPeerEntity, updateRow, type JsonObject } from '@dragonfly/persistence';
 import { Injectable } from '@nestjs/common';
-import { RECORD_NOT_FOUND } from '../clusters/cluster-rows.js';
+import { RECORD_NOT_FOUND } from '../rest/resource-rows.js';
 import { Clock } from '../clock.js';
 import { TopologyCache } from '../topology/topology-cache.js';
 import { ACTIVE, INACTIVE } from '../topology/topology.js';

@@ -1,7 +1,7 @@
 import { Database, insertRow, SchedulerClusterEntity, SchedulerEntity, updateRow } from '@dragonfly/persistence';
 import { Injectable } from '@nestjs/common';
-import { schedulerBody, type SchedulerBody } from '../clusters/cluster-bodies.js';
-import { pageOfRows, rowById, stored } from '../clusters/cluster-rows.js';
+import { schedulerBody, type SchedulerBody } from '../rest/resource-bodies.js';
+import { pageOfRows, rowById, stored } from '../rest/resource-rows.js';
 import { Clock } from '../clock.js';
 import { pageOf } from '../rest/pagination.js';
 import { TopologyCache } from '../topology/topology-cache.js';

@@ -9,7 +9,7 @@ import {
   updateRow,
 } from '@dragonfly/persistence';
 import { Injectable } from '@nestjs/common';
-import { RECORD_NOT_FOUND } from '../clusters/cluster-rows.js';
+import { RECORD_NOT_FOUND } from '../rest/resource-rows.js';
 import { Clock } from '../clock.js';
 import { onceMoreOnConflict } from './once-more-on-conflict.js';
 import { TopologyCache } from '../topology/topology-cache.js';

@@ -1,7 +1,7 @@
 import { Controller, Delete, Get, HttpCode, Patch, Post, Req, Res } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { SeedPeerBody } from '../clusters/cluster-bodies.js';
+import type { SeedPeerBody } from '../rest/resource-bodies.js';
 import { listAnswer } from '../rest/list-answer.js';
 import type { RequestOf } from '../rest/rest-schema.js';
 import { IdParam, JsonBody, QueryOf } from '../rest/request-decorators.js';

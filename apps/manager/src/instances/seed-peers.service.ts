@@ -1,7 +1,7 @@
 import { Database, insertRow, SeedPeerClusterEntity, SeedPeerEntity, updateRow } from '@dragonfly/persistence';
 import { Injectable } from '@nestjs/common';
-import { seedPeerBody, type SeedPeerBody } from '../clusters/cluster-bodies.js';
-import { pageOfRows, rowById } from '../clusters/cluster-rows.js';
+import { seedPeerBody, type SeedPeerBody } from '../rest/resource-bodies.js';
+import { pageOfRows, rowById } from '../rest/resource-rows.js';
 import { Clock } from '../clock.js';
 import { pageOf } from '../rest/pagination.js';
 import { TopologyCache } from '../topology/topology-cache.js';

@@ -5,7 +5,7 @@ import type {
   SeedPeerClusterEntity,
   SeedPeerEntity,
 } from '@dragonfly/persistence';
-import { jsonTime } from '../rest/json-time.js';
+import { jsonTime } from './json-time.js';
 
 /**
  * JSON bodies of clusters and their members, field by field in the original's order. A part that an answer does not

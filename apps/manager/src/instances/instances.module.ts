@@ -1,0 +1,33 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { ManagerGrpcController } from '../grpc/manager.grpc-controller.js';
+import { ApplicationsReader } from './applications.js';
+import { InstanceSweeper } from './instance-sweeper.js';
+import { KeepAliveService } from './keep-alive.js';
+import { SchedulerFeaturesController } from './scheduler-features.controller.js';
+import { SchedulerRegistry } from './scheduler-registry.js';
+import { SchedulersController } from './schedulers.controller.js';
+import { SchedulersService } from './schedulers.service.js';
+import { SeedPeerRegistry } from './seed-peer-registry.js';
+import { SeedPeersController } from './seed-peers.controller.js';
+import { SeedPeersService } from './seed-peers.service.js';
+
+/** Schedulers and seed peers: manager.v2, through which they speak for themselves, and the REST API about them. */
+@Module({})
+export class InstancesModule {
+  static on(platform: DynamicModule): DynamicModule {
+    return {
+      module: InstancesModule,
+      imports: [platform],
+      controllers: [SchedulersController, SchedulerFeaturesController, SeedPeersController, ManagerGrpcController],
+      providers: [
+        SchedulersService,
+        SeedPeersService,
+        SchedulerRegistry,
+        SeedPeerRegistry,
+        ApplicationsReader,
+        KeepAliveService,
+        InstanceSweeper,
+      ],
+    };
+  }
+}

@@ -1,0 +1,69 @@
+import { KeyValueStore, Lock, type Kv } from '@dragonfly/kv';
+import { Database } from '@dragonfly/persistence';
+import { Readiness } from '@dragonfly/telemetry';
+import { type DynamicModule, Module, type Provider } from '@nestjs/common';
+import { loadPolicies, type Policies, PolicyCache } from './auth/policies.js';
+import { SessionTokens } from './auth/session-tokens.js';
+import { Clock } from './clock.js';
+import { Logger } from './logger.js';
+import { ManagerMetrics } from './status/manager-metrics.js';
+import { GenerationCache } from './topology/generation-cache.js';
+import { loadTopology, type Topology } from './topology/topology.js';
+import { TopologyCache } from './topology/topology-cache.js';
+
+/** What exists before the application: connections, settings and the process' own things. */
+export interface ManagerParts {
+  readonly database: Database;
+  readonly kv: Kv;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly readiness: Readiness;
+  readonly metrics: ManagerMetrics;
+  readonly tokens: SessionTokens;
+  /** Oldest cached answer, for changes of the database that no manager made, in ms. */
+  readonly cacheMaxAgeMs: number;
+}
+
+/** Hands the parts, and the caches over them, to the modules that import it. */
+@Module({})
+export class PlatformModule {
+  static forParts(parts: ManagerParts): DynamicModule {
+    const providers = [...connections(parts), ...caches(parts)];
+    return { module: PlatformModule, providers, exports: providers };
+  }
+}
+
+function connections(parts: ManagerParts): Provider[] {
+  return [
+    { provide: Database, useValue: parts.database },
+    { provide: KeyValueStore, useValue: parts.kv.store },
+    { provide: Lock, useValue: parts.kv.lock },
+    { provide: Clock, useValue: parts.clock },
+    { provide: Logger, useValue: parts.log },
+    { provide: Readiness, useValue: parts.readiness },
+    { provide: ManagerMetrics, useValue: parts.metrics },
+    { provide: SessionTokens, useValue: parts.tokens },
+  ];
+}
+
+function caches({ database, kv, log, cacheMaxAgeMs: maxAgeMs }: ManagerParts): Provider[] {
+  const shared = {
+    store: kv.store,
+    maxAgeMs,
+    onError: (error: unknown): void => log.warn({ err: error }, 'the cache is bypassed'),
+  };
+  const topology = new GenerationCache<Topology>({
+    ...shared,
+    key: 'manager:generation:topology',
+    load: () => loadTopology(database.manager),
+  });
+  const policies = new GenerationCache<Policies>({
+    ...shared,
+    key: 'manager:generation:policies',
+    load: () => loadPolicies(database.manager),
+  });
+  return [
+    { provide: TopologyCache, useValue: topology },
+    { provide: PolicyCache, useValue: policies },
+  ];
+}
