@@ -445,6 +445,15 @@ describe.each(engines)('REST API on $name', ({ freshDatabase }) => {
       await database.transaction((rows) => rows.delete(SeedPeerEntity, { ip: '10.1.0.1' }));
     });
 
+    it('does not show rows that an original manager marked as deleted', async () => {
+      const { id } = (await request('POST', '/api/v1/seed-peers', seedPeer)).body as { id: number };
+      const database = manager.app.get(Database);
+      await database.transaction((rows) => rows.update(SeedPeerEntity, { id }, { isDel: 1 }));
+      expect(await request('GET', `/api/v1/seed-peers/${id}`)).toMatchObject({ status: 404 });
+      expect((await request('GET', '/api/v1/seed-peers')).body).toEqual([]);
+      await database.transaction((rows) => rows.delete(SeedPeerEntity, { id }));
+    });
+
     it('names the features of schedulers', async () => {
       expect((await request('GET', '/api/v1/scheduler-features')).body).toEqual(['schedule', 'preheat']);
     });
@@ -500,6 +509,11 @@ describe.each(engines)('REST API on $name', ({ freshDatabase }) => {
     it('answers unknown paths with 404 as JSON', async () => {
       expect(await request('GET', '/api/v1/nothing')).toMatchObject({ status: 404, body: { message: 'Not Found' } });
       expect(await request('PUT', '/nothing')).toMatchObject({ status: 404 });
+    });
+
+    it('lets no other site read answers', async () => {
+      const { headers } = await manager.request('GET', '/api/v1/clusters', undefined, { origin: 'http://elsewhere' });
+      expect([...headers.keys()].filter((name) => name.startsWith('access-control'))).toEqual([]);
     });
 
     it('shows metrics on their own port, without ids in labels', async () => {
