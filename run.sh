@@ -114,6 +114,7 @@ case $command in
     ;;
   logs)
     [ -n "$(recorded_mode)" ] || fail "nothing has been started yet" "./run.sh"
+    bootstrap_toolchain
     "$(recorded_mode)_logs" "$subject" "$follow"
     ;;
   stop | clean)

@@ -133,7 +133,7 @@ export_compose_settings() {
 
 docker_crashed() {
   printf '%serror:%s %s has ended; its last lines:\n' "$RED" "$PLAIN" "$1" >&2
-  compose logs --no-color --tail "$CRASH_LOG_LINES" "$1" 2>&1 | sed 's/^/  | /' >&2
+  docker logs --tail "$CRASH_LOG_LINES" "$(compose ps -aq "$1")" 2>&1 | pretty_log | sed 's/^/  | /' >&2
   fail "$1 does not run" "mend the cause and run ./run.sh again"
 }
 

@@ -68,7 +68,7 @@ fail_if_crashed() {
   for service in "$@"; do
     running_pid "$service" >/dev/null && continue
     printf '%serror:%s %s has ended; the last lines of %s:\n' "$RED" "$PLAIN" "$service" "$(log_of "$service")" >&2
-    tail -n "$CRASH_LOG_LINES" "$(log_of "$service")" | sed 's/^/  | /' >&2
+    tail -n "$CRASH_LOG_LINES" "$(log_of "$service")" | pretty_log | sed 's/^/  | /' >&2
     rm -f "$(pid_file "$service")"
     fail "$service does not run" "mend the cause and run ./run.sh again: the services that do run are kept (./run.sh stop ends them)"
   done
@@ -108,6 +108,9 @@ show_table() {
   done < <(readiness "$@")
   return $unhealthy
 }
+
+# pretty_log: JSON log lines from standard input, for people.
+pretty_log() { node "$ROOT/deploy/local/pretty-log.mjs"; }
 
 # relative_to_here PATH: shorter where it lies below the current directory.
 relative_to_here() { say "${1#"$PWD"/}"; }
@@ -152,7 +155,7 @@ local_logs() {
     files+=("$(log_of "$service")")
   done
   [ ${#files[@]} -gt 0 ] || fail "nothing has been started yet" "./run.sh"
-  if [ "$2" = follow ]; then tail -n 50 -F "${files[@]}"; else tail -n 200 "${files[@]}"; fi
+  if [ "$2" = follow ]; then tail -n 50 -F "${files[@]}"; else tail -n 200 "${files[@]}"; fi | pretty_log
 }
 
 local_stop() {

@@ -8,6 +8,8 @@ import { endOf, runCommand } from './steps.mjs';
 const RESULTS_DIRECTORY = resolve('test-results');
 /** Longer than any package's tests may take, also the end-to-end ones on a slow machine. */
 const PACKAGE_TIMEOUT_MS = 20 * 60_000;
+/** What jest says when tests have left something open that keeps its process; a failure of its own. */
+const JEST_HANGS = /Jest did not exit one second after/;
 
 /** @typedef {{ name: string, directory: string, isEndToEnd: boolean, isCompat: boolean }} TestedPackage */
 
@@ -42,7 +44,8 @@ export async function runPackageTests({ name, directory }, environment) {
   const file = join(RESULTS_DIRECTORY, `${directory.replaceAll('/', '-')}.json`);
   rmSync(file, { force: true });
   const command = ['pnpm', '--dir', directory, 'run', 'test', '--json', `--outputFile=${file}`, '--maxWorkers=1'];
-  const { status, output, seconds } = await runCommand(command, { environment, timeoutMs: PACKAGE_TIMEOUT_MS });
+  const options = { environment, timeoutMs: PACKAGE_TIMEOUT_MS, hangs: JEST_HANGS };
+  const { status, output, seconds } = await runCommand(command, options);
   if (!existsSync(file)) {
     console.log(`${name}: FAILED, jest left no result (${status})\n${endOf(output)}`);
     return { passed: 0, failed: 1, skipped: 0 };

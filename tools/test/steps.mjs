@@ -29,27 +29,32 @@ export async function runStep({ name, command, skipReason }, environment) {
 
 /**
  * @param {string[]} command
- * @param {{ environment: NodeJS.ProcessEnv, cwd?: string, timeoutMs?: number }} options
+ * @param {{ environment: NodeJS.ProcessEnv, timeoutMs?: number, hangs?: RegExp }} options `hangs`: output after which the
+ *   command is given up, because it has said that it will not end
  * @returns {Promise<Ended>} output: stdout and stderr as they came; status: exit status, signal or why it did not start
  */
-export function runCommand([program, ...args], { environment, cwd, timeoutMs }) {
+export function runCommand([program, ...args], { environment, timeoutMs, hangs }) {
   const started = performance.now();
   return new Promise((resolve) => {
     let output = '';
     const end = (/** @type {number | string} */ status) =>
       resolve({ status, output, seconds: (performance.now() - started) / 1000 });
-    const child = spawn(program, args, {
-      cwd,
-      env: environment,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: timeoutMs,
-    });
+    // A group of its own: what stands between us and the tests must not keep a signal from them.
+    const child = spawn(program, args, { env: environment, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+    const giveUp = () => child.pid !== undefined && process.kill(-child.pid, 'SIGKILL');
+    const timer = timeoutMs === undefined ? undefined : setTimeout(giveUp, timeoutMs);
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8');
-      stream.on('data', (text) => (output += text));
+      stream.on('data', (text) => {
+        output += text;
+        if (hangs?.test(text)) giveUp();
+      });
     }
     child.once('error', (error) => end(error.message));
-    child.once('close', (code, signal) => end(code ?? signal ?? 'unknown'));
+    child.once('close', (code, signal) => {
+      clearTimeout(timer);
+      end(code ?? signal ?? 'unknown');
+    });
   });
 }
 

@@ -58,8 +58,11 @@ describeWithContainers('the compose set-up', () => {
   }, BUILD_AND_START_TIMEOUT_MS);
 
   afterAll(async () => {
-    await origin.close();
-    await environment.down({ removeVolumes: true });
+    try {
+      await environment.down({ removeVolumes: true });
+    } finally {
+      await origin.close();
+    }
   }, TEST_TIMEOUT_MS);
 
   it('has six healthy services', async () => {

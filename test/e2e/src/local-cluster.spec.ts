@@ -46,8 +46,11 @@ describe('a local cluster that run.sh has started', () => {
   }, START_TIMEOUT_MS);
 
   afterAll(async () => {
-    await cluster.destroy();
-    await origin.close();
+    try {
+      await cluster.destroy();
+    } finally {
+      await origin.close();
+    }
   }, TEST_TIMEOUT_MS);
 
   it('tells how far it is, shows a download and ends with a table (seed 001-2 in local mode)', () => {

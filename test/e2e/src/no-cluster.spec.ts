@@ -44,9 +44,12 @@ describe('dfget on a machine without a daemon', () => {
   });
 
   afterEach(async () => {
-    if (daemonPid !== undefined && isAlive(daemonPid)) await killAndWait(daemonPid, 'SIGTERM');
-    await origin.close();
-    directory.remove();
+    try {
+      if (daemonPid !== undefined && isAlive(daemonPid)) await killAndWait(daemonPid, 'SIGTERM');
+    } finally {
+      await origin.close();
+      directory.remove();
+    }
   });
 
   it(

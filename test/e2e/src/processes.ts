@@ -6,7 +6,8 @@ export function isAlive(pid: number): boolean {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ESRCH') return false;
+    // `instanceof` is no test here: the error comes from outside the test's realm.
+    if (Error.isError(error) && 'code' in error && error.code === 'ESRCH') return false;
     throw error;
   }
 }
