@@ -93,13 +93,18 @@ is_outdated() {
   [ -n "$(find "$ROOT/apps/$(role_of "$service")/dist" "$ROOT"/libs/*/dist -name '*.js' -newer "$pid_file" 2>/dev/null | head -n 1)" ]
 }
 
+# Characters of a foreign command line that are shown.
+SHOWN_COMMAND_LENGTH=90
+
 # port_holder PORT: who listens there, in words; empty when the system does not tell.
 port_holder() {
+  local pid=''
   if command -v ss >/dev/null 2>&1; then
-    ss -Hltnp "sport = :$1" 2>/dev/null | sed -n 's/.*users:((\(.*\)))$/\1/p' | head -n 1
+    pid=$(ss -Hltnp "sport = :$1" 2>/dev/null | sed -n 's/.*pid=\([0-9]*\).*/\1/p' | head -n 1)
   elif command -v lsof >/dev/null 2>&1; then
-    lsof -nP -iTCP:"$1" -sTCP:LISTEN 2>/dev/null | awk 'NR == 2 { print $1 " (pid " $2 ")" }'
+    pid=$(lsof -nP -t -iTCP:"$1" -sTCP:LISTEN 2>/dev/null | head -n 1)
   fi
+  [ -z "$pid" ] || printf 'pid %s: %.*s' "$pid" "$SHOWN_COMMAND_LENGTH" "$(command_line "$pid")"
 }
 
 # check_ports SERVICE...: ends the script when one of the ports that these services need is taken.
