@@ -31,6 +31,11 @@ describe('cure', () => {
     expect(cureFor(new DfError(code, ''), options())).toBe(CURES[code]);
   });
 
+  it('leaves the source alone when the digest the user gave does not match', () => {
+    const error = new DfError('data-loss', '', { details: { expected: 'sha256:00' } });
+    expect(cureFor(error, options())).toBe('none');
+  });
+
   it('is none for an answer of the source', () => {
     expect(cureFor(new DfError('origin', '', { details: { statusCode: 404 } }), options())).toBe('none');
   });

@@ -41,12 +41,15 @@ function anyCureFor(error: DfError): Cure {
       return OUTPUT_ERRNOS.has(error.details['errno']) ? 'transfer' : 'none';
     case 'not-found':
       return OUTPUT_ERRNOS.has(error.details['errno']) ? 'transfer' : 'source';
+    // A digest that does not match: the user's is wrong, or the content has changed. Going to the source as well would
+    // make every host of a cluster read it for one wrong digest.
+    case 'data-loss':
+      return error.details['expected'] === undefined ? 'source' : 'none';
     // The daemon, the cluster, or what they hold.
     case 'resource-exhausted':
     case 'no-space':
     case 'unavailable':
     case 'unimplemented':
-    case 'data-loss':
     case 'internal':
       return 'source';
     default:

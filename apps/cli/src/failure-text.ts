@@ -39,7 +39,7 @@ function adviceFor(error: DfError): string | undefined {
     case 'no-space':
       return 'Make room on the disk of the output and of the daemon.';
     case 'data-loss':
-      return 'Check the digest you gave, and whether the content of the URL has changed.';
+      return 'Check the digest you gave. Where the content of the URL has changed, --tag NAME fetches it anew.';
     case 'permission-denied':
       return 'Check the permissions of the output directory, and whether the cluster blocks this URL.';
     case 'resource-exhausted':
