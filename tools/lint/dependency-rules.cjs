@@ -38,7 +38,10 @@ module.exports = {
       comment: 'A package is used through its exports only.',
       severity: 'error',
       from: { path: '^(apps|libs|test)/([^/]+)/' },
-      to: { path: '^libs/([^/]+)/(src|dist)/(?!(index|nest)\\.(d\\.)?[tj]s$|conformance/|testing/)', pathNot: '^$1/$2/' },
+      to: {
+        path: '^libs/([^/]+)/(src|dist)/(?!(index|nest)\\.(d\\.)?[tj]s$|conformance/|testing/)',
+        pathNot: '^$1/$2/',
+      },
     },
     {
       name: 'no-tests-in-programs',

@@ -35,8 +35,9 @@ export function parseDuration(text: string): number {
     part.lastIndex = end;
     const match = part.exec(compact);
     const unitMs = match?.[2] === undefined ? undefined : MS_OF_UNIT[match[2]];
-    if (match === null || unitMs === undefined)
-      {throw new RangeError(`"${text}" is not a duration such as 30s or 1h30m`);}
+    if (match === null || unitMs === undefined) {
+      throw new RangeError(`"${text}" is not a duration such as 30s or 1h30m`);
+    }
     totalMs += Number(match[1]) * unitMs;
     end = part.lastIndex;
   }

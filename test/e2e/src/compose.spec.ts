@@ -1,7 +1,6 @@
-import { Content, CountingOrigin } from '@dragonfly/testkit';
+import { Content, CountingOrigin, freePortBlock } from '@dragonfly/testkit';
 import { DockerComposeEnvironment, Wait, type StartedDockerComposeEnvironment } from 'testcontainers';
 import { docker, whyNoContainers } from './docker.js';
-import { freePortBlock } from './free-port-block.js';
 import { REPOSITORY } from './local-cluster.js';
 import { ManagerRest } from './manager-rest.js';
 

@@ -1,4 +1,4 @@
-import { runCommand } from './command.js';
+import { runCommand } from '@dragonfly/testkit';
 
 /** Images that docker-compose.yaml and deploy/docker/Dockerfile begin with. */
 const BASE_IMAGES = ['node:24-bookworm-slim', 'mariadb:10.11', 'redis:7'];

@@ -1,11 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { Content, CountingOrigin, waitFor } from '@dragonfly/testkit';
-import { runCommand } from './command.js';
+import { Content, CountingOrigin, runCommand, sha256OfFile, waitFor } from '@dragonfly/testkit';
 import { DFGET, LocalCluster, type Download, type PortSetting } from './local-cluster.js';
 import { ManagerRest } from './manager-rest.js';
 import { isAlive, killAndWait } from './processes.js';
-import { sha256OfFile } from './sha256.js';
 
 const MIB = 1024 * 1024;
 const PEERS = ['peer', 'peer-2', 'peer-3'];
@@ -111,6 +109,20 @@ describe('a local cluster that run.sh has started', () => {
       }
       const ratio = origin.bodyBytesSent('/three-peers.bin') / content.lengthBytes;
       expect(ratio.toFixed(2)).toBe('1.00');
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  it.each(['peer', 'seed-peer'])(
+    'downloads through the socket of a %s',
+    async (role) => {
+      const content = new Content(17 * MIB, role.length);
+      const path = `/role-${role}.bin`;
+      const url = origin.put(path, content);
+      const download = await cluster.download(url, role);
+      expectSuccess(download);
+      expect(await sha256OfFile(download.output)).toBe(content.sha256());
+      expect(origin.bodyBytesSent(path)).toBe(content.lengthBytes);
     },
     TEST_TIMEOUT_MS,
   );

@@ -1,9 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { tempDir, type TempDir } from '@dragonfly/testkit';
-import { runCommand, type Ended } from './command.js';
-import { freePortBlock } from './free-port-block.js';
+import { freePortBlock, runCommand, tempDir, type Ended, type TempDir } from '@dragonfly/testkit';
 
 export const REPOSITORY = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
 export const DFGET = path.join(REPOSITORY, 'bin/dfget');

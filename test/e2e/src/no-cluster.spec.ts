@@ -1,11 +1,19 @@
-import { existsSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { LightClient } from '@dragonfly/light';
-import { Content, CountingOrigin, tempDir, waitFor, type TempDir } from '@dragonfly/testkit';
-import { runCommand, type Ended } from './command.js';
+import {
+  Content,
+  CountingOrigin,
+  runCommand,
+  sha256OfFile,
+  tempDir,
+  waitFor,
+  type Ended,
+  type TempDir,
+} from '@dragonfly/testkit';
 import { DFGET } from './local-cluster.js';
 import { isAlive, killAndWait } from './processes.js';
-import { sha256OfFile } from './sha256.js';
 
 const TEST_TIMEOUT_MS = 60_000;
 
@@ -104,6 +112,41 @@ describe('dfget on a machine without a daemon', () => {
       const pid = await pidOfDaemon();
       daemonPid = pid;
       await waitFor(() => !isAlive(pid), { what: 'the daemon to leave', timeoutMs: 20_000, intervalMs: 100 });
+      expect(existsSync(lightSocket())).toBe(false);
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  it(
+    'is the daemon itself when it is called dfget daemon (seed 003-1)',
+    async () => {
+      const config = directory.file('dfdaemon.yaml');
+      const ports = await freePorts(6);
+      const [grpc, pieces, proxy, health, metrics, stats] = ports;
+      writeFileSync(
+        config,
+        [
+          `download: { server: { socketPath: '${path.join(workHome(), 'dfdaemon.sock')}' } }`,
+          `upload: { server: { ip: 127.0.0.1, port: ${grpc} } }`,
+          `storage: { dir: '${directory.file('store')}', server: { ip: 127.0.0.1, tcpPort: ${pieces} } }`,
+          `proxy: { server: { ip: 127.0.0.1, port: ${proxy} } }`,
+          `health: { server: { ip: 127.0.0.1, port: ${health} } }`,
+          `metrics: { server: { ip: 127.0.0.1, port: ${metrics} } }`,
+          `stats: { server: { ip: 127.0.0.1, port: ${stats} } }`,
+        ].join('\n'),
+      );
+      mkdirSync(workHome());
+      const daemon = spawn(DFGET, ['daemon', '--config', config], { stdio: 'ignore' });
+      const ended = new Promise((resolve) => daemon.once('exit', resolve));
+      daemonPid = daemon.pid;
+      await waitFor(() => existsSync(lightSocket()), { what: 'the socket of the daemon', timeoutMs: 20_000 });
+
+      expect((await dfget('--disable-back-to-source')).status).not.toBe(0);
+      expect((await dfget()).status).toBe(0);
+      expect(await sha256OfFile(directory.file('output'))).toBe(content.sha256());
+
+      daemon.kill('SIGTERM');
+      expect(await ended).toBe(0);
       expect(existsSync(lightSocket())).toBe(false);
     },
     TEST_TIMEOUT_MS,
