@@ -6,6 +6,7 @@ import { DfError } from '@dragonfly/errors';
 import { fileDescriptorSet } from '@dragonfly/proto';
 import { HealthImplementation } from 'grpc-health-check';
 import { type Address, grpcTarget, parseAddress, prepareUnixSocket } from './address.js';
+import { closeAnsweredStreams } from './answered-streams.js';
 import { exemptFromTimeout, proveTimeoutCure } from './deadline-header.js';
 import { rateLimitInterceptor, validationInterceptor } from './interceptors.js';
 import {
@@ -67,6 +68,7 @@ export class ServerCore {
       .filter((method) => method.requestStream || method.responseStream)
       .map((method) => method.path);
     this.undoExemption = exemptFromTimeout(streams);
+    closeAnsweredStreams();
 
     this.healthNames = ['', ...serviceDefinitions.keys(), ...(settings.healthServices ?? [])];
     this.health = new HealthImplementation(

@@ -7,6 +7,9 @@ import { type commonV2, schedulerV2 } from '@dragonfly/proto';
 import type { UntypedServiceImplementation } from '@grpc/grpc-js';
 import { createGrpcClient, GrpcServer, type GrpcServerOptions, type RpcLog } from '../src/index.js';
 
+/** A server closes a stream within milliseconds. */
+const CLOSE_TIMEOUT_MS = 5000;
+
 /** A log that keeps what it is told. */
 export class CapturedLog implements RpcLog {
   readonly entries: { level: string; fields: Record<string, unknown>; message: string }[] = [];
@@ -116,6 +119,13 @@ export class RawCall {
   halfClose(): this {
     this.stream.end();
     return this;
+  }
+
+  /** The gRPC status number at the moment both directions were closed, without the caller having ended its own. */
+  async closedByServer(): Promise<number> {
+    if (!this.stream.closed) await once(this.stream, 'close', { signal: AbortSignal.timeout(CLOSE_TIMEOUT_MS) });
+    this.session.destroy();
+    return Number(this.status);
   }
 
   /** The gRPC status number the call ended with. */
