@@ -5,6 +5,7 @@ import { LightClient } from '@dragonfly/light';
 import {
   Content,
   CountingOrigin,
+  freePorts,
   runCommand,
   sha256OfFile,
   tempDir,
