@@ -15,7 +15,7 @@ case ${1:-} in
 ./test.sh [--only PACKAGE] [--no-e2e] [--long] [--compat DIRECTORY]
 
   --only PACKAGE       only the tests of this package (ids, scheduler, e2e ...; may be repeated), without the static checks
-  --no-e2e             without the end-to-end tests
+  --no-e2e             without the tests of whole clusters (e2e, chaos)
   --long               also the tests that take minutes (DRAGONFLY_TEST_LONG=1)
   --compat DIRECTORY   also against the real programs in that directory: dfdaemon, dfget, manager, scheduler (DRAGONFLY_COMPAT_DIR)
 

@@ -8,6 +8,8 @@ import { endOf, runCommand } from './steps.mjs';
 const RESULTS_DIRECTORY = resolve('test-results');
 /** Longer than any package's tests may take, also the end-to-end ones on a slow machine. */
 const PACKAGE_TIMEOUT_MS = 20 * 60_000;
+/** Packages that start whole clusters of processes. */
+const WHOLE_CLUSTERS = [join('test', 'e2e'), join('test', 'chaos')];
 /** What jest says when tests have left something open that keeps its process; a failure of its own. */
 const JEST_HANGS = /Jest did not exit one second after/;
 
@@ -22,7 +24,7 @@ export function packagesWithTests() {
     .map((directory) => ({
       name: basename(directory),
       directory,
-      isEndToEnd: directory === join('test', 'e2e'),
+      isEndToEnd: WHOLE_CLUSTERS.includes(directory),
       isCompat: directory === join('test', 'compat'),
     }));
 }

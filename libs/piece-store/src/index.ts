@@ -9,6 +9,7 @@ export {
 export { GarbageCollector, type GarbageCollectorOptions, type GcReport } from './garbage-collector.js';
 export type { OutputMode, OutputOptions, OutputOutcome } from './output.js';
 export { PieceStore, type PieceStoreOptions, type StoreUsage } from './piece-store.js';
+export { scanJournal, type JournalRecord, type JournalScan } from './journal-record.js';
 export { MAX_PIECES_PER_TASK } from './piece-table.js';
 export type { TaskEnd } from './piece-events.js';
 export type { PieceWriter } from './piece-writer.js';

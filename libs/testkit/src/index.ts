@@ -1,7 +1,10 @@
 export { ChildService, type ChildServiceOptions } from './child-service.js';
+export { Command, runCommand, type CommandOptions, type Ended } from './command.js';
 export { Content } from './content.js';
 export { CountingOrigin, type OriginFile, type OriginRequest } from './counting-origin.js';
 export { MariaDbServer, RedisServer } from './databases.js';
 export { freePort, freePorts } from './free-port.js';
+export { freePortBlock } from './free-port-block.js';
+export { sha256OfFile } from './sha256-of-file.js';
 export { tempDir, type TempDir } from './temp-dir.js';
 export { waitFor, type WaitOptions } from './wait-for.js';

@@ -1,0 +1,244 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import {
+  ChildService,
+  Command,
+  CountingOrigin,
+  freePortBlock,
+  tempDir,
+  waitFor,
+  type Ended,
+  type TempDir,
+} from '@dragonfly/testkit';
+import {
+  configOf,
+  grpcPort,
+  mergeSettings,
+  PORTS_PER_SERVICE,
+  socketOf,
+  statusPort,
+  storeOf,
+  type DaemonName,
+  type Place,
+  type ServiceName,
+  type Settings,
+} from './cluster-config.js';
+import { piecesInStore, type StoredPieces } from './daemon-store.js';
+
+const REPOSITORY = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
+const READY_TIMEOUT_MS = 60_000;
+
+export interface ChaosClusterOptions {
+  readonly peers: number;
+  /** Laid over the usual configuration of a service. */
+  readonly settings?: Readonly<Partial<Record<ServiceName, Settings>>>;
+  /** Services that are not started with the others. */
+  readonly without?: readonly ServiceName[];
+}
+
+/** What `dfget --report` writes; all figures in bytes but the cost. */
+export interface DownloadReport {
+  readonly taskId: string;
+  readonly contentLength: number;
+  readonly costMs: number;
+  readonly traffic: { readonly source: number; readonly seed: number; readonly peers: number; readonly local: number };
+}
+
+export interface Download extends Ended {
+  /** Path of the file that was asked for; its directory holds nothing else that was there before. */
+  readonly output: string;
+  /** Absent when dfget failed, or fetched from the source by itself. */
+  readonly report?: DownloadReport;
+}
+
+/** A dfget at work. */
+export interface RunningDownload {
+  readonly output: string;
+  readonly ended: Promise<Download>;
+  kill(): void;
+}
+
+/** A manager, a scheduler, a seed peer and peers as real processes that can be killed and started again, and an origin. */
+export class ChaosCluster {
+  private readonly services = new Map<ServiceName, ChildService>();
+  private downloads = 0;
+
+  private constructor(
+    readonly origin: CountingOrigin,
+    private readonly directory: TempDir,
+    private readonly firstPort: number,
+    private readonly names: readonly ServiceName[],
+    private readonly settings: Readonly<Partial<Record<ServiceName, Settings>>>,
+  ) {}
+
+  /** Starts everything at once and waits until all of it is ready. */
+  static async start(options: ChaosClusterOptions): Promise<ChaosCluster> {
+    const peers = Array.from({ length: options.peers }, (_, index): DaemonName => `peer-${index + 1}`);
+    const names: ServiceName[] = ['manager', 'scheduler', 'seed', ...peers];
+    const cluster = new ChaosCluster(
+      await CountingOrigin.start(),
+      tempDir('chaos'),
+      await freePortBlock(names.length * PORTS_PER_SERVICE),
+      names,
+      options.settings ?? {},
+    );
+    try {
+      await cluster.startAll(names.filter((name) => !options.without?.includes(name)));
+    } catch (error) {
+      await cluster.destroy();
+      throw error;
+    }
+    return cluster;
+  }
+
+  /** Starts services side by side; each is waited for. */
+  async startAll(names: readonly ServiceName[]): Promise<void> {
+    await Promise.all(names.map((name) => this.launch(name)));
+    await Promise.all(names.map((name) => this.whenReady(name)));
+  }
+
+  /** Starts the process of a service without waiting for more than that. */
+  async launch(name: ServiceName, changes: Settings = {}): Promise<void> {
+    const place = this.place(name);
+    mkdirSync(place.directory, { recursive: true });
+    const base = configOf(name, place, { managerGrpc: `127.0.0.1:${grpcPort(this.place('manager'))}` });
+    const config = path.join(place.directory, 'config.yaml');
+    writeFileSync(config, JSON.stringify(mergeSettings(mergeSettings(base, this.settings[name] ?? {}), changes)));
+    const app = name === 'seed' ? 'seed-peer' : name.startsWith('peer-') ? 'peer' : name;
+    const service = await ChildService.start({
+      name,
+      command: process.execPath,
+      args: [path.join(REPOSITORY, 'apps', app, 'dist/main.js'), '--config', config, '--console'],
+    });
+    this.services.set(name, service);
+  }
+
+  /** Waits until a running service says that it is ready. */
+  async whenReady(name: ServiceName): Promise<void> {
+    const url = `http://127.0.0.1:${statusPort(this.place(name))}/readyz`;
+    let answer = 'no answer';
+    try {
+      await waitFor(
+        async () => {
+          if (this.service(name).exitCode !== undefined) return true;
+          const response = await fetch(url, { signal: AbortSignal.timeout(2000) });
+          answer = await response.text();
+          return response.ok;
+        },
+        { what: `${name} to be ready`, timeoutMs: READY_TIMEOUT_MS, intervalMs: 50 },
+      );
+    } catch (error) {
+      throw new Error(`${name} is not ready: ${answer}\n${this.service(name).log()}`, { cause: error });
+    }
+    const { exitCode } = this.service(name);
+    if (exitCode !== undefined) throw new Error(`${name} has ended (${exitCode}):\n${this.service(name).log()}`);
+  }
+
+  /** Starts what was killed and waits until it is ready. */
+  async restart(name: ServiceName, changes: Settings = {}): Promise<void> {
+    await this.launch(name, changes);
+    await this.whenReady(name);
+  }
+
+  /** kill -9, and waits until the process is gone. */
+  async kill(name: ServiceName): Promise<void> {
+    await this.service(name).kill('SIGKILL');
+  }
+
+  pid(name: ServiceName): number {
+    return this.service(name).pid;
+  }
+
+  log(name: ServiceName): string {
+    return this.service(name).log();
+  }
+
+  /** URL of the metrics of a daemon. */
+  metricsUrl(name: DaemonName): string {
+    return `http://127.0.0.1:${this.place(name).firstPort + 4}/metrics`;
+  }
+
+  socket(name: DaemonName): string {
+    return socketOf(this.place(name));
+  }
+
+  store(name: DaemonName): string {
+    return storeOf(this.place(name));
+  }
+
+  /** What a daemon's store has of a URL, by its journal. */
+  pieces(name: DaemonName, url: string): StoredPieces {
+    return piecesInStore(this.store(name), url);
+  }
+
+  /** Waits until a daemon has finished so many pieces of a URL, and not all. */
+  async whenPieces(name: DaemonName, url: string, count: number): Promise<void> {
+    const stored = await waitFor(
+      () => {
+        const pieces = this.pieces(name, url);
+        return pieces.numbers.length >= count && pieces;
+      },
+      { what: `${count} pieces at ${name}`, timeoutMs: 30_000, intervalMs: 10 },
+    );
+    if (stored.isComplete) throw new Error(`${name} was complete before the test could act: the download is too fast`);
+  }
+
+  /** A directory of its own for one output. */
+  scratch(): string {
+    this.downloads += 1;
+    const directory = this.directory.file(`out-${this.downloads}`);
+    mkdirSync(directory);
+    return directory;
+  }
+
+  /** Starts `dfget URL -O FILE`; flags may name another output. */
+  begin(url: string, peer: DaemonName, ...flags: string[]): RunningDownload {
+    return this.beginAt(path.join(this.scratch(), 'file'), url, peer, ...flags);
+  }
+
+  beginAt(output: string, url: string, peer: DaemonName, ...flags: string[]): RunningDownload {
+    this.downloads += 1;
+    const reportFile = this.directory.file(`report-${this.downloads}.json`);
+    const command = Command.start(
+      path.join(REPOSITORY, 'bin/dfget'),
+      [url, '-O', output, '--endpoint', this.socket(peer), '--no-daemon', '--report', reportFile, ...flags],
+      // No configuration of this account, no cluster of this working copy.
+      { env: { ...process.env, HOME: this.directory.path, DRAGONFLY_HOME: this.directory.file('none') } },
+    );
+    const ended = command.ended.then((end): Download => {
+      if (!existsSync(reportFile)) return { ...end, output };
+      return { ...end, output, report: JSON.parse(readFileSync(reportFile, 'utf8')) as DownloadReport };
+    });
+    return { output, ended, kill: () => command.kill('SIGKILL') };
+  }
+
+  async download(url: string, peer: DaemonName, ...flags: string[]): Promise<Download> {
+    return this.begin(url, peer, ...flags).ended;
+  }
+
+  /** Ends every process and removes every file. */
+  async destroy(): Promise<void> {
+    await Promise.all([...this.services.values()].map((service) => service.kill('SIGKILL')));
+    await this.origin.close();
+    this.directory.remove();
+  }
+
+  private place(name: ServiceName): Place {
+    return {
+      directory: this.directory.file(name),
+      firstPort: this.firstPort + this.names.indexOf(name) * PORTS_PER_SERVICE,
+    };
+  }
+
+  private service(name: ServiceName): ChildService {
+    const service = this.services.get(name);
+    if (service === undefined) throw new Error(`${name} was never started`);
+    return service;
+  }
+}
+
+/** Names in the directory of an output. */
+export function besideOutput({ output }: { readonly output: string }): string[] {
+  return readdirSync(path.dirname(output));
+}
