@@ -4,6 +4,7 @@
  * One line per step while all is well; the whole output of a step that fails. The last line is
  * `N passed, N failed, N skipped`: each static check counts one, each test of each package counts one.
  */
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { staticChecks } from './static-checks.mjs';
 import { runInPool, runStep } from './steps.mjs';
@@ -25,7 +26,7 @@ const { values: options } = parseArgs({
 const environment = {
   ...process.env,
   ...(options.long && { DRAGONFLY_TEST_LONG: '1' }),
-  ...(options.compat !== undefined && { DRAGONFLY_COMPAT_DIR: options.compat }),
+  ...(options.compat !== undefined && { DRAGONFLY_REAL_BIN: resolve(options.compat) }),
 };
 
 const totals = { passed: 0, failed: 0, skipped: 0 };
@@ -46,9 +47,8 @@ if (unknown.length > 0) {
   add({ passed: 0, failed: unknown.length, skipped: 0 });
 } else {
   if (!wanted) for (const check of staticChecks()) add(await runStep(check, environment));
-  const chosen = packages.filter(({ name, isEndToEnd, isCompat }) => {
+  const chosen = packages.filter(({ name, isEndToEnd }) => {
     if (wanted) return wanted.includes(name);
-    if (isCompat) return options.compat !== undefined;
     return !(isEndToEnd && options['no-e2e']);
   });
   const inside = chosen.filter(({ isEndToEnd, isCompat }) => !isEndToEnd && !isCompat);
