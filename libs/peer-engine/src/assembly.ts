@@ -39,6 +39,7 @@ export interface Assembly {
   readonly profile: RoleProfile;
   readonly identity: HostIdentity;
   readonly readiness: Readiness;
+  readonly metrics: PeerMetrics;
   readonly upload: UploadService;
   readonly download: DownloadService;
   readonly grpc: GrpcEndpoints;
@@ -253,6 +254,7 @@ async function build(options: PeerEngineOptions, closing: (() => Promise<void> |
     profile,
     identity,
     readiness,
+    metrics,
     upload,
     download,
     grpc,

@@ -5,6 +5,7 @@ import { downloadBinding, uploadBinding } from './bindings.js';
 import type { DownloadService } from './download-service/download-service.js';
 import type { GrpcEndpoints, PeerEngineOptions } from './engine-options.js';
 import type { HostIdentity } from './host/identity.js';
+import type { PeerMetrics } from './metrics.js';
 import type { RoleProfile } from './role-profile.js';
 import type { UploadService } from './upload/upload-service.js';
 
@@ -36,6 +37,10 @@ export class PeerEngine {
 
   get readiness(): Readiness {
     return this.parts.readiness;
+  }
+
+  get metrics(): PeerMetrics {
+    return this.parts.metrics;
   }
 
   /** `dfdaemon.v2.DfdaemonUpload`, free of any transport. */

@@ -42,7 +42,8 @@ export class DownloadManager {
       throw new DfError('resource-exhausted', `more than ${MAX_REQUESTS} downloads at once`);
     }
     const key = keyOf(request.kind, request.taskId);
-    const run = this.runs.get(key) ?? new TaskRun(this.services);
+    const known = this.runs.get(key);
+    const run = known === undefined || known.isAborted ? new TaskRun(this.services) : known;
     this.runs.set(key, run);
     run.users += 1;
     this.requests += 1;
@@ -92,7 +93,7 @@ export class DownloadManager {
   /** A run whose requests have gone may still be saying goodbye to its scheduler. */
   private dismiss(key: string, run: TaskRun): void {
     if (this.runs.get(key) === run) this.runs.delete(key);
-    const quiet = run.whenQuiet();
+    const quiet = run.close();
     this.leaving.add(quiet);
     void quiet.finally(() => this.leaving.delete(quiet));
   }

@@ -102,6 +102,21 @@ export function requestOfLight(request: LightDownloadRequest): DownloadRequest {
   return { ...common, timeoutMs: request.timeoutMs || undefined };
 }
 
+/** Whether two requests for one task would hear the same of schedulers and origin. */
+export function asksAlike(a: DownloadRequest, b: DownloadRequest): boolean {
+  const names = Object.keys(a.headers);
+  return (
+    a.url === b.url &&
+    a.mayGoBackToSource === b.mayGoBackToSource &&
+    a.mustGoBackToSource === b.mustGoBackToSource &&
+    a.download.priority === b.download.priority &&
+    names.length === Object.keys(b.headers).length &&
+    names.every((name) => a.headers[name] === b.headers[name]) &&
+    a.download.certificateChain.length === b.download.certificateChain.length &&
+    a.download.certificateChain.every((der, index) => b.download.certificateChain[index]?.equals(der))
+  );
+}
+
 /** The order of the rules is that of today's client: content text, blob digest, URL. */
 function taskIdOf(download: commonV2.Download): TaskId {
   if (download.contentForCalculatingTaskId !== undefined && download.contentForCalculatingTaskId !== '') {

@@ -6,7 +6,7 @@ import { RateLimiter } from '@dragonfly/vortex';
 import { isContentChange } from '../source/source-plan.js';
 import { Attempt, type AttemptServices } from './attempt.js';
 import { resolveRange } from './byte-range.js';
-import type { DownloadRequest } from './download-request.js';
+import { asksAlike, type DownloadRequest } from './download-request.js';
 import { PieceTracker } from './piece-tracker.js';
 import { markFailed, type PreparedTask } from './preparation.js';
 import { noTraffic, type Traffic, type TrafficOrigin } from './traffic.js';
@@ -49,7 +49,16 @@ export interface TaskRunServices {
   readonly log: Logger;
 }
 
+/** The origin is being asked about the content, or was. */
+interface Preparation {
+  readonly request: DownloadRequest;
+  /** Of that request. */
+  readonly signal: AbortSignal;
+  readonly prepared: Promise<PreparedTask>;
+}
+
 interface RunningAttempt {
+  readonly request: DownloadRequest;
   readonly attempt: Attempt;
   readonly finished: Promise<void>;
   readonly stop: AbortController;
@@ -62,8 +71,10 @@ interface RunningAttempt {
  */
 export class TaskRun {
   private readonly attempts = new Set<RunningAttempt>();
-  private preparing: Promise<PreparedTask> | undefined;
+  private preparing: Preparation | undefined;
   private readonly stopped = new AbortController();
+  /** How the latest download ended that did not bring its pieces. */
+  private failed: { readonly task: StoredTask; readonly error: DfError } | undefined;
   /** Requests being served; the owner keeps the count. */
   users = 0;
 
@@ -71,6 +82,11 @@ export class TaskRun {
 
   get isDownloading(): boolean {
     return this.attempts.size > 0;
+  }
+
+  /** Takes no further request: see `abort`. */
+  get isAborted(): boolean {
+    return this.stopped.signal.aborted;
   }
 
   /** Ends every request and download of the task. */
@@ -82,6 +98,20 @@ export class TaskRun {
   /** Resolves when nothing is under way any more. */
   async whenQuiet(): Promise<void> {
     await Promise.allSettled([...this.attempts].map((running) => running.finished));
+  }
+
+  /**
+   * The last request has gone. Only now is the task marked as failed: it takes no pieces then, and while others are
+   * served it must.
+   */
+  async close(): Promise<void> {
+    const { failed } = this;
+    try {
+      if (failed !== undefined) await markFailed(failed.task, failed.error);
+    } catch (error) {
+      this.services.log.warn({ taskId: failed?.task.id, err: error }, 'a failure was not journalled');
+    }
+    await this.whenQuiet();
   }
 
   /**
@@ -135,6 +165,7 @@ export class TaskRun {
       if (!task.isComplete && task.contentLengthBytes !== undefined && task.missingPieces().length === 0) {
         await task.complete();
       }
+      this.failed = undefined;
       return {
         task,
         range:
@@ -152,20 +183,22 @@ export class TaskRun {
 
   /** Of requests that come together one asks the origin, the others wait for what it hears. */
   private async prepare(request: DownloadRequest, signal: AbortSignal): Promise<PreparedTask> {
-    if (this.preparing !== undefined) {
+    for (let other = this.preparing; other !== undefined; other = this.preparing) {
       try {
-        return await unlessAborted(this.preparing, signal);
+        const prepared = await unlessAborted(other.prepared, signal);
+        if (!prepared.task.isDeleted) return prepared;
       } catch (error) {
-        // Another request's headers or patience failed there; this one has its own.
-        if (signal.aborted) throw error;
+        // What the origin said to other headers, or after another's patience, says nothing about this request.
+        if (signal.aborted || (!other.signal.aborted && asksAlike(other.request, request))) throw error;
       }
+      if (this.preparing === other) this.preparing = undefined;
     }
-    const preparing = this.services.prepare(request, signal);
-    this.preparing = preparing;
+    const own = { request, signal, prepared: this.services.prepare(request, signal) };
+    this.preparing = own;
     try {
-      return await preparing;
+      return await own.prepared;
     } catch (error) {
-      if (this.preparing === preparing) this.preparing = undefined;
+      if (this.preparing === own) this.preparing = undefined;
       throw error;
     }
   }
@@ -187,17 +220,24 @@ export class TaskRun {
       } catch (caught) {
         if (signal.aborted || joined.isOwn) {
           const error = DfError.from(caught);
-          if (joined.isOwn && !signal.aborted) {
-            this.preparing = undefined;
-            if (!isContentChange(error)) await markFailed(task, error);
-          }
+          if (joined.isOwn && !signal.aborted) this.attemptFailed(task, error);
           throw error;
+        }
+        // It would hear the same, and with many waiting the origin would be asked once for each.
+        if (asksAlike(joined.running.request, request)) {
+          this.attemptFailed(task, DfError.from(caught));
+          throw caught;
         }
       } finally {
         this.leave(joined.running);
       }
       joined = this.join(request, tracker, task);
     }
+  }
+
+  private attemptFailed(task: StoredTask, error: DfError): void {
+    this.preparing = undefined;
+    this.failed = isContentChange(error) ? undefined : { task, error };
   }
 
   /** Takes part in a running attempt that brings all that is missing, or begins one. */
@@ -238,7 +278,7 @@ export class TaskRun {
       },
       this.services.attempts,
     );
-    const running: RunningAttempt = { attempt, finished: attempt.run(stop.signal), stop, users: 1 };
+    const running: RunningAttempt = { request, attempt, finished: attempt.run(stop.signal), stop, users: 1 };
     this.attempts.add(running);
     const forget = (): void => {
       this.attempts.delete(running);

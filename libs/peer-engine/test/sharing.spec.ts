@@ -1,0 +1,171 @@
+import { readFile, stat, writeFile } from 'node:fs/promises';
+import { jest } from '@jest/globals';
+import { Content, CountingOrigin, tempDir, waitFor, type TempDir } from '@dragonfly/testkit';
+import { TestDaemon, type TestDaemonOptions } from './test-daemon.js';
+import { TestScheduler } from './test-scheduler.js';
+
+jest.setTimeout(60_000);
+
+const MIB = 1024 * 1024;
+const CONTENT = new Content(20 * MIB);
+
+let dir: TempDir;
+let origin: CountingOrigin;
+let scheduler: TestScheduler;
+let daemons: TestDaemon[];
+
+beforeEach(async () => {
+  dir = tempDir('peer');
+  origin = await CountingOrigin.start();
+  scheduler = await TestScheduler.start();
+  daemons = [];
+});
+
+afterEach(async () => {
+  await Promise.all(daemons.map((daemon) => daemon.stop()));
+  await scheduler.stop();
+  await origin.close();
+  dir.remove();
+});
+
+async function daemon(name: string, options: Partial<TestDaemonOptions> = {}): Promise<TestDaemon> {
+  const started = await TestDaemon.start({ dir, name, schedulers: [scheduler.address], ...options });
+  daemons.push(started);
+  return started;
+}
+
+describe('requests for one task', () => {
+  it('share one download', async () => {
+    const url = origin.put('/file', { content: CONTENT, bytesPerSecond: 20 * MIB });
+    const a = await daemon('a');
+    const all = await Promise.all([1, 2, 3, 4].map((number) => a.get({ url, output: dir.file(`${number}.out`) })));
+    expect(all.map(({ contentLength }) => contentLength)).toEqual([1, 2, 3, 4].map(() => CONTENT.lengthBytes));
+    expect(origin.bodyBytesSent('/file')).toBe(CONTENT.lengthBytes);
+    expect(scheduler.peers).toHaveLength(1);
+  });
+
+  it('are each told of the whole progress', async () => {
+    const url = origin.put('/file', { content: CONTENT, bytesPerSecond: 20 * MIB });
+    const a = await daemon('a', { schedulers: [] });
+    const all = await Promise.all([1, 2].map((number) => a.get({ url, output: dir.file(`${number}.out`) })));
+    for (const { traffic } of all) {
+      expect(traffic.fromSource + traffic.fromLocal).toBe(CONTENT.lengthBytes);
+    }
+  });
+
+  it('survive the cancelling of the one that began', async () => {
+    const url = origin.put('/file', { content: CONTENT, bytesPerSecond: 8 * MIB });
+    const a = await daemon('a');
+    const impatient = new AbortController();
+    const first = a.get({ url, output: dir.file('1.out') }, impatient.signal);
+    await waitFor(() => origin.bodyBytesSent('/file') > MIB, { what: 'the first bytes', intervalMs: 5 });
+    const second = a.get({ url, output: dir.file('2.out') });
+    await waitFor(async () => (await concurrentDownloads(a)) === 2, { what: 'the second request', intervalMs: 5 });
+    impatient.abort();
+    await expect(first).rejects.toMatchObject({ code: 'cancelled' });
+    await expect(second).resolves.toMatchObject({ contentLength: CONTENT.lengthBytes });
+    expect(origin.bodyBytesSent('/file')).toBe(CONTENT.lengthBytes);
+    await expect(stat(dir.file('1.out'))).rejects.toThrow('ENOENT');
+  });
+
+  it('stop the download when the last has gone, and tell the scheduler', async () => {
+    const url = origin.put('/file', { content: CONTENT, bytesPerSecond: 4 * MIB });
+    const a = await daemon('a');
+    const impatient = new AbortController();
+    const only = a.get({ url, output: dir.file('1.out') }, impatient.signal);
+    await waitFor(() => origin.bodyBytesSent('/file') > MIB, { what: 'the first bytes', intervalMs: 5 });
+    impatient.abort();
+    await expect(only).rejects.toMatchObject({ code: 'cancelled' });
+    await waitFor(() => scheduler.peers[0]?.end === 'failed', { what: 'the goodbye' });
+    const sent = origin.bodyBytesSent('/file');
+    expect(sent).toBeLessThan(CONTENT.lengthBytes);
+  });
+
+  it('with wrong credentials do not spoil it for one with the right ones', async () => {
+    const url = origin.put('/file', { content: CONTENT, status: 403 });
+    const a = await daemon('a', { schedulers: [] });
+    await expect(a.get({ url, output: dir.file('1.out') })).rejects.toMatchObject({ code: 'origin' });
+    origin.put('/file', CONTENT);
+    await expect(a.get({ url, output: dir.file('1.out') })).resolves.toMatchObject({
+      contentLength: CONTENT.lengthBytes,
+    });
+  });
+
+  it('end after their own timeout', async () => {
+    const url = origin.put('/file', { content: CONTENT, bytesPerSecond: MIB });
+    const a = await daemon('a', { schedulers: [] });
+    await expect(a.get({ url, output: dir.file('1.out'), timeoutMs: 300 })).rejects.toMatchObject({
+      code: 'deadline-exceeded',
+    });
+  });
+
+  it('may have a rate of their own', async () => {
+    const url = origin.put('/file', CONTENT);
+    const a = await daemon('a', { schedulers: [] });
+    const startedAt = performance.now();
+    await a.get({ url, output: dir.file('1.out'), rateLimitBytesPerSecond: 16 * MIB });
+    expect(performance.now() - startedAt).toBeGreaterThan(900);
+  });
+});
+
+async function concurrentDownloads(of: TestDaemon): Promise<number> {
+  const text = await of.engine.metrics.registry.metrics();
+  return Number(/^dragonfly_client_concurrent_download_task_total (\d+)/m.exec(text)?.[1] ?? 0);
+}
+
+describe('outputs', () => {
+  it('that exist are refused before anything is fetched, unless they may be replaced', async () => {
+    const url = origin.put('/file', CONTENT);
+    const a = await daemon('a', { schedulers: [] });
+    await writeFile(dir.file('out'), 'mine');
+    const request = { url, output: dir.file('out') };
+    await expect(a.get({ ...request, overwrite: false })).rejects.toMatchObject({ code: 'already-exists' });
+    expect(origin.requests).toEqual([]);
+    expect(await readFile(dir.file('out'), 'utf8')).toBe('mine');
+    await a.get({ ...request, overwrite: true });
+    expect((await stat(dir.file('out'))).size).toBe(CONTENT.lengthBytes);
+  });
+
+  it('with the wrong digest do not appear, and the content is fetched anew next time', async () => {
+    const url = origin.put('/file', CONTENT);
+    const a = await daemon('a', { schedulers: [] });
+    const wrong = `sha256:${'0'.repeat(64)}`;
+    await expect(a.get({ url, output: dir.file('out'), digest: wrong })).rejects.toMatchObject({ code: 'data-loss' });
+    await expect(stat(dir.file('out'))).rejects.toThrow('ENOENT');
+    await a.get({ url, output: dir.file('out'), digest: `sha256:${CONTENT.sha256()}` });
+    expect(origin.bodyBytesSent('/file')).toBe(2 * CONTENT.lengthBytes);
+  });
+
+  it.each([
+    ['request.digest: must be', { digest: 'md5:1' }],
+    ['url', { url: 'no-url' }],
+    ['must be one of', { url: 'gopher://host/file' }],
+  ])('are refused with "%s"', async (message, request) => {
+    const a = await daemon('a', { schedulers: [] });
+    const url = origin.put('/file', CONTENT);
+    await expect(a.get({ url, output: dir.file('out'), ...request })).rejects.toThrow(message);
+    await expect(a.get({ url, output: dir.file('out'), ...request })).rejects.toMatchObject({
+      code: 'invalid-argument',
+    });
+  });
+});
+
+describe('an on-demand daemon', () => {
+  it('leaves after its alive time without work (seed 002-52)', async () => {
+    const url = origin.put('/file', { content: CONTENT, bytesPerSecond: 20 * MIB });
+    const idleAtMs: number[] = [];
+    const a = await daemon('a', {
+      schedulers: [],
+      settings: { DRAGONFLY_ALIVE_TIME: '500ms' },
+      onIdle: () => {
+        idleAtMs.push(performance.now());
+      },
+    });
+    await a.get({ url, output: dir.file('1.out') });
+    const finishedAtMs = performance.now();
+    const leaving = await waitFor(() => idleAtMs.find((atMs) => atMs > finishedAtMs), {
+      what: 'the end of the alive time',
+    });
+    expect(leaving - finishedAtMs).toBeGreaterThan(300);
+  });
+});
