@@ -222,6 +222,9 @@ describe.each(engines)('REST API on $name', ({ freshDatabase }) => {
       ['a page below 1', 'GET', '/api/v1/clusters?page=-1', undefined, /'GetClustersQuery.Page'.*'gte'/],
       ['a page that is no number', 'GET', '/api/v1/clusters?page=x', undefined, /parsing "x"/],
       ['too many rows a page', 'GET', '/api/v1/clusters?per_page=10000001', undefined, /'PerPage'.*'lte'/],
+      ['a name longer than its column', 'POST', '/api/v1/clusters', { name: 'n'.repeat(257) }, /'Name'.*'max'/],
+      ['a port below 1', 'PATCH', '/api/v1/schedulers/1', { port: -5 }, /'UpdateSchedulerRequest.Port'.*'gte'/],
+      ['a port above 65535', 'PATCH', '/api/v1/seed-peers/1', { download_port: 65_536 }, /'DownloadPort'.*'lte'/],
     ])('answers %s with 422', async (_name, method, path, body, text) => {
       const answer = await request(method, path, body);
       expect(answer.status).toBe(422);
@@ -443,6 +446,11 @@ describe.each(engines)('REST API on $name', ({ freshDatabase }) => {
       expect(none.headers.get('link')).toContain('page=0&per_page=10>;rel=last');
       expect(await request('GET', '/api/v1/seed-peers?state=odd')).toMatchObject({ status: 422 });
       await database.transaction((rows) => rows.delete(SeedPeerEntity, { ip: '10.1.0.1' }));
+    });
+
+    it('answers a page beyond all numbers with nothing', async () => {
+      const { status, body } = await request('GET', '/api/v1/schedulers?page=999999999999999&per_page=10000000');
+      expect({ status, body }).toEqual({ status: 200, body: [] });
     });
 
     it('does not show rows that an original manager marked as deleted', async () => {

@@ -11,6 +11,10 @@ import {
   requiredText,
 } from '../rest/rest-schema.js';
 
+/** Lengths of the columns in characters: MySQL refuses what is longer, and SQLite must not take what MySQL refuses. */
+const NAME = { max: 256 };
+const BIO = { max: 1024 };
+
 const uploadBlockList = {
   applications: optionalList(z.string()),
   urls: optionalList(z.string()),
@@ -48,8 +52,8 @@ const scopes = {
 export const CreateClusterRequest = requestType(
   'CreateClusterRequest',
   z.object({
-    name: requiredText(),
-    bio: optionalText(),
+    name: requiredText(NAME),
+    bio: optionalText(BIO),
     scopes: optionalObject(scopes),
     scheduler_cluster_config: requiredObject(schedulerClusterConfig),
     seed_peer_cluster_config: requiredObject(seedPeerClusterConfig),
@@ -62,8 +66,8 @@ export type CreateClusterRequest = z.output<typeof CreateClusterRequest.schema>;
 export const UpdateClusterRequest = requestType(
   'UpdateClusterRequest',
   z.object({
-    name: optionalText(),
-    bio: optionalText(),
+    name: optionalText(NAME),
+    bio: optionalText(BIO),
     scopes: optionalObject(scopes),
     scheduler_cluster_config: optionalObject(schedulerClusterConfig),
     seed_peer_cluster_config: optionalObject(seedPeerClusterConfig),
@@ -76,8 +80,8 @@ export type UpdateClusterRequest = z.output<typeof UpdateClusterRequest.schema>;
 export const CreateSchedulerClusterRequest = requestType(
   'CreateSchedulerClusterRequest',
   z.object({
-    name: requiredText(),
-    bio: optionalText(),
+    name: requiredText(NAME),
+    bio: optionalText(BIO),
     config: requiredObject(schedulerClusterConfig),
     client_config: requiredObject(clientConfig),
     seed_client_config: requiredObject(seedClientConfig),
@@ -91,8 +95,8 @@ export type CreateSchedulerClusterRequest = z.output<typeof CreateSchedulerClust
 export const UpdateSchedulerClusterRequest = requestType(
   'UpdateSchedulerClusterRequest',
   z.object({
-    name: optionalText(),
-    bio: optionalText(),
+    name: optionalText(NAME),
+    bio: optionalText(BIO),
     config: optionalObject(schedulerClusterConfig),
     client_config: optionalObject(clientConfig),
     seed_client_config: optionalObject(seedClientConfig),
@@ -105,13 +109,13 @@ export type UpdateSchedulerClusterRequest = z.output<typeof UpdateSchedulerClust
 
 export const CreateSeedPeerClusterRequest = requestType(
   'CreateSeedPeerClusterRequest',
-  z.object({ name: requiredText(), bio: optionalText(), config: requiredObject(seedPeerClusterConfig) }),
+  z.object({ name: requiredText(NAME), bio: optionalText(BIO), config: requiredObject(seedPeerClusterConfig) }),
 );
 export type CreateSeedPeerClusterRequest = z.output<typeof CreateSeedPeerClusterRequest.schema>;
 
 export const UpdateSeedPeerClusterRequest = requestType(
   'UpdateSeedPeerClusterRequest',
-  z.object({ name: optionalText(), bio: optionalText(), config: optionalObject(seedPeerClusterConfig) }),
+  z.object({ name: optionalText(NAME), bio: optionalText(BIO), config: optionalObject(seedPeerClusterConfig) }),
 );
 export type UpdateSeedPeerClusterRequest = z.output<typeof UpdateSeedPeerClusterRequest.schema>;
 

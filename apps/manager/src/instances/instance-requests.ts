@@ -12,6 +12,10 @@ import {
   requiredText,
 } from '../rest/rest-schema.js';
 
+/** Lengths of the columns in characters: MySQL refuses what is longer, and SQLite must not take what MySQL refuses. */
+const NAME = { max: 256 };
+const PLACE = { max: 1024 };
+const PORT = { min: 1, max: 65_535 };
 const STATES = { oneOf: ['active', 'inactive'] };
 const SEED_PEER_TYPES = { oneOf: ['super'] };
 const schedulerConfig = optionalObject({ manager_keep_alive_interval: requiredInteger() });
@@ -20,11 +24,11 @@ export const CreateSchedulerRequest = requestType(
   'CreateSchedulerRequest',
   z.object({
     config: schedulerConfig,
-    host_name: requiredText(),
-    idc: optionalText(),
-    location: optionalText(),
-    ip: requiredText(),
-    port: requiredInteger(),
+    host_name: requiredText(NAME),
+    idc: optionalText(PLACE),
+    location: optionalText(PLACE),
+    ip: requiredText(NAME),
+    port: requiredInteger(PORT),
     features: optionalList(z.string()),
     scheduler_cluster_id: requiredInteger({ min: 0 }),
   }),
@@ -35,10 +39,10 @@ export const UpdateSchedulerRequest = requestType(
   'UpdateSchedulerRequest',
   z.object({
     config: schedulerConfig,
-    idc: optionalText(),
-    location: optionalText(),
-    ip: optionalText(),
-    port: optionalInteger(),
+    idc: optionalText(PLACE),
+    location: optionalText(PLACE),
+    ip: optionalText(NAME),
+    port: optionalInteger(PORT),
     scheduler_id: optionalInteger({ min: 0 }),
     features: optionalList(z.string()),
     scheduler_cluster_id: optionalInteger({ min: 0 }),
@@ -63,14 +67,14 @@ export type GetSchedulersQuery = z.output<typeof GetSchedulersQuery.schema>;
 export const CreateSeedPeerRequest = requestType(
   'CreateSeedPeerRequest',
   z.object({
-    host_name: requiredText(),
+    host_name: requiredText(NAME),
     type: requiredText(SEED_PEER_TYPES),
-    idc: optionalText(),
-    location: optionalText(),
-    ip: requiredText(),
-    port: requiredInteger(),
-    download_port: requiredInteger(),
-    object_storage_port: optionalInteger(),
+    idc: optionalText(PLACE),
+    location: optionalText(PLACE),
+    ip: requiredText(NAME),
+    port: requiredInteger(PORT),
+    download_port: requiredInteger(PORT),
+    object_storage_port: optionalInteger(PORT),
     seed_peer_cluster_id: requiredInteger({ min: 0 }),
   }),
 );
@@ -80,12 +84,12 @@ export const UpdateSeedPeerRequest = requestType(
   'UpdateSeedPeerRequest',
   z.object({
     type: optionalText(SEED_PEER_TYPES),
-    idc: optionalText(),
-    location: optionalText(),
-    ip: optionalText(),
-    port: optionalInteger(),
-    download_port: optionalInteger(),
-    object_storage_port: optionalInteger(),
+    idc: optionalText(PLACE),
+    location: optionalText(PLACE),
+    ip: optionalText(NAME),
+    port: optionalInteger(PORT),
+    download_port: optionalInteger(PORT),
+    object_storage_port: optionalInteger(PORT),
     seed_peer_cluster_id: optionalInteger({ min: 0 }),
   }),
 );

@@ -42,6 +42,10 @@ describe('page parameters', () => {
     expect(rowsOf({ page: 3, perPage: 7 })).toEqual({ skip: 14, take: 7 });
   });
 
+  it('stays within what a database takes as an offset', () => {
+    expect(rowsOf({ page: 999_999_999_999_999, perPage: 10_000_000 }).skip).toBe(Number.MAX_SAFE_INTEGER);
+  });
+
   it.each([[{ page: '-1' }], [{ page: 'x' }], [{ page: '1.5' }], [{ per_page: '10000001' }]])('refuses %j', (query) => {
     expect(schema.safeParse(query).success).toBe(false);
   });

@@ -23,9 +23,9 @@ export function pageOf(query: { page?: number; per_page?: number }): Page {
   return { page: query.page || 1, perPage: query.per_page || DEFAULT_PER_PAGE };
 }
 
-/** Rows of one page, in SQL terms. */
+/** Rows of one page, in SQL terms. A page beyond every number that a database takes as an offset is simply empty. */
 export function rowsOf(page: Page): { skip: number; take: number } {
-  return { skip: (page.page - 1) * page.perPage, take: page.perPage };
+  return { skip: Math.min(Number.MAX_SAFE_INTEGER, (page.page - 1) * page.perPage), take: page.perPage };
 }
 
 /**
