@@ -46,6 +46,13 @@ describe('loadConfig', () => {
     });
   });
 
+  it('takes a key with nothing behind it for left out, but still tells when nobody knows it', () => {
+    const file = fileWith('host:\n  ip:\ndownload:\nlisten:\nrules:\nworkHome:\n');
+    const loaded = loadConfig({ schema, env: {}, file });
+    expect(loaded.config).toEqual(loadConfig({ schema, env: {} }).config);
+    expect(loaded.warnings).toEqual([`${file}: workHome: unknown key`]);
+  });
+
   it('names file, key and rule of every problem', () => {
     const file = fileWith('download:\n  concurrentPieceCount: 0\n  pieceTimeout: soon\nlisten:\n  port: 99999\n');
     expect(() => loadConfig({ schema, env: {}, file })).toThrow(

@@ -44,7 +44,7 @@ export function loadConfig<T>(options: LoadConfigOptions<T>): LoadedConfig<T> {
   const translated = options.translate?.(raw) ?? { value: raw, warnings: [] };
   const value = applyEnvironment(translated.value ?? {}, options.schema, options.env);
 
-  const parsed = options.schema.safeParse(value);
+  const parsed = options.schema.safeParse(withoutEmptyKeys(value));
   const problems = parsed.success
     ? []
     : parsed.error.issues.flatMap((issue) => flattenIssue(issue)).map(({ key, rule }) => `${source}: ${key}: ${rule}`);
@@ -61,6 +61,17 @@ export function loadConfig<T>(options: LoadConfigOptions<T>): LoadedConfig<T> {
     ...(file === undefined ? {} : { file }),
     warnings: [...translated.warnings, ...(options.strict === true ? [] : unknown)],
   };
+}
+
+/** A key with nothing behind it (`logDir:`), as published templates have many, counts as left out: its default holds. */
+function withoutEmptyKeys(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutEmptyKeys);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([, member]) => member !== null)
+      .map(([key, member]) => [key, withoutEmptyKeys(member)]),
+  );
 }
 
 function readYaml(file: string): unknown {
