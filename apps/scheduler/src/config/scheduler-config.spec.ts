@@ -88,6 +88,15 @@ it('reads a scheduler.yaml of today without a warning', () => {
   expect(identityOf(config, 8002)).toEqual({ hostname: 'scheduler-0.example.com', ip: '10.0.0.5', port: 8003 });
 });
 
+it('reads a template whose sections and paths are empty as if they were left out', () => {
+  const files = "{caCert: '', cert: '', key: ''}";
+  const { config, warnings } = load(
+    `server:\n  workHome:\n  logDir:\n  tls: ${files}\nmanager:\n  tls: ${files}\nseedPeer:\n  tls:\nscheduler:\n  gc:\njob:\n`,
+  );
+  expect(warnings).toEqual([]);
+  expect(config).toEqual(load('').config);
+});
+
 it('has the defaults of the original, and ours where the original has no key', () => {
   const { config } = load('');
   expect(config).toMatchObject({
@@ -134,7 +143,7 @@ it.each([
   ['scheduler: {algorithm: ml}', /scheduler\.algorithm/],
   ['manager: {schedulerClusterID: 0}', /manager\.schedulerClusterID/],
   ['metrics: {addr: here}', /metrics\.addr: must be host:port/],
-  ['server: {tls: {cert: a.pem}}', /server\.tls\.caCert/],
+  ['server: {tls: {cert: a.pem}}', /server\.tls: must name the files caCert, cert and key/],
 ])('refuses %s and names the key', (yaml, message) => {
   expect(() => load(yaml)).toThrow(message);
 });

@@ -12,8 +12,14 @@ const announcedPort = z.coerce
   .min(1024, 'must be 1024..65534, the ports that the protocol lets a service announce')
   .max(65_534, 'must be 1024..65534, the ports that the protocol lets a service announce');
 
+/** Published templates name all three with empty paths: that is no TLS. */
 const tlsFiles = z
-  .object({ caCert: z.string().min(1), cert: z.string().min(1), key: z.string().min(1) })
+  .object({ caCert: z.string().default(''), cert: z.string().default(''), key: z.string().default('') })
+  .optional()
+  .transform((files) => (files && Object.values(files).some((file) => file !== '') ? files : undefined))
+  .refine((files) => files === undefined || Object.values(files).every((file) => file !== ''), {
+    error: 'must name the files caCert, cert and key, or none of them',
+  })
   .describe('paths of PEM files; clients must show a certificate signed by caCert');
 
 /** Keys of Dragonfly's scheduler.yaml that have no effect here are read and ignored, so that its files load unchanged. */
@@ -45,7 +51,7 @@ const server = z
     listenIP: host().default(''),
     port: port().default(8002),
     host: host().default('').describe('name registered at the manager; empty = host name of the machine'),
-    tls: tlsFiles.optional(),
+    tls: tlsFiles,
     requestRateLimit: z.coerce.number().int().min(1).default(4000).describe('calls and new streams a second'),
     logLevel: z.enum(LOG_LEVELS).default('info'),
     logDir: z.string().default('').describe('empty = no log file'),
@@ -108,7 +114,7 @@ const schema = z.object({
         .string()
         .default('')
         .describe('host:port of the manager; empty = stand-alone with a local dynconfig file'),
-      tls: tlsFiles.optional(),
+      tls: tlsFiles,
       schedulerClusterID: z.coerce.number().int().min(1).default(1),
       keepAlive: z.object({ interval: duration().default(5000) }).prefault({}),
     })
@@ -116,7 +122,7 @@ const schema = z.object({
   seedPeer: z
     .object({
       enable: ignored,
-      tls: tlsFiles.optional(),
+      tls: tlsFiles,
       taskDownloadTimeout: duration().default(10 * 3_600_000),
     })
     .prefault({}),
