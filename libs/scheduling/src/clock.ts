@@ -14,9 +14,12 @@ export interface Clock {
 /** Longest delay that Node's timers hold; anything longer fires at once. */
 const MAX_DELAY_MS = 2 ** 31 - 1;
 
-/** The real clock. Its timers do not keep the process alive. */
+/**
+ * The real clock. Its timers do not keep the process alive. It is set by the machine's clock once: when that is put
+ * forward or back later, no lease ends, no host is forgotten and no wait gets longer.
+ */
 export const systemClock: Clock = {
-  nowMs: () => Date.now(),
+  nowMs: () => Math.floor(performance.timeOrigin + performance.now()),
   after: (delayMs, callback) => {
     const handle = setTimeout(callback, Math.min(Math.max(0, delayMs), MAX_DELAY_MS));
     handle.unref();
