@@ -193,9 +193,20 @@ describe('sequences of the real client', () => {
 
   it('StatTask shows no credentials', async () => {
     const peer = await cluster.peer('task-secret');
-    await peer.register(aDownload({ requestHeader: { Authorization: 'Bearer x', accept: '*/*' } }));
+    const secrets = [
+      'Authorization',
+      'Proxy-Authorization',
+      'Cookie',
+      'PRIVATE-TOKEN',
+      'JOB-TOKEN',
+      'api-key',
+      'X-Secret',
+    ];
+    const headersWith = (value: string) => Object.fromEntries(secrets.map((name) => [name, value]));
+    await peer.register(aDownload({ requestHeader: { ...headersWith('x'), accept: '*/*' } }));
     await peer.answer();
-    expect((await cluster.statTask('task-secret')).requestHeader).toEqual({ Authorization: '***', accept: '*/*' });
+    const { requestHeader } = await cluster.statTask('task-secret');
+    expect(requestHeader).toEqual({ ...headersWith('***'), accept: '*/*' });
   });
 
   it('unknown length: the pieces tell it, and waiting peers learn it from the parent', async () => {

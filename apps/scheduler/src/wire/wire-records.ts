@@ -148,8 +148,8 @@ function bareHost(host: Host): commonV2.Host {
   });
 }
 
-/** Request headers whose values are nobody's business but the source's. */
-const CREDENTIAL_HEADERS = /^(authorization|proxy-authorization|cookie|x-amz-security-token|x-.*token|x-.*key)$/i;
+/** Request headers whose values are nobody's business but the source's, `PRIVATE-TOKEN` and `api-key` among them. */
+const CREDENTIAL_HEADERS = /authori[sz]ation|cookie|token|secret|passw|credential|signature|(^|[-_])api-?key|[-_]key$/i;
 
 function redacted(headers: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(
