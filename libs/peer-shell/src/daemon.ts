@@ -4,7 +4,7 @@ import { PeerEngine, type PeerEngineOptions } from '@dragonfly/peer-engine';
 export class Daemon {
   private constructor(
     readonly engine: PeerEngine,
-    private readonly shell: { stop(): Promise<void> },
+    private readonly shell: { readonly uploadPort: number; stop(): Promise<void> },
   ) {}
 
   /**
@@ -22,6 +22,11 @@ export class Daemon {
       await engine.stop();
       throw error;
     }
+  }
+
+  /** TCP port of the upload service. */
+  get uploadPort(): number {
+    return this.shell.uploadPort;
   }
 
   async stop(): Promise<void> {

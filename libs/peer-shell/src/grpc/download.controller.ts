@@ -1,7 +1,7 @@
 import type { ServerWritableStream } from '@grpc/grpc-js';
 import { Controller, Inject } from '@nestjs/common';
 import { GrpcMethod } from '@nestjs/microservices';
-import type { DownloadService } from '@dragonfly/peer-engine';
+import { DOWNLOAD_HEADERS_WITHIN_MS, type DownloadService } from '@dragonfly/peer-engine';
 import type { commonV2, DeepPartial, dfdaemonV2 } from '@dragonfly/proto';
 import type { Observable } from 'rxjs';
 import { contextOf, streamOut, type RawCall } from './raw-call.js';
@@ -22,7 +22,9 @@ export class DownloadController {
     _metadata: unknown,
     call: ServerWritableStream<dfdaemonV2.DownloadTaskRequest, dfdaemonV2.DownloadTaskResponse>,
   ): Observable<never> {
-    return streamOut(call, (request, stream) => this.service.downloadTask(request, stream));
+    return streamOut(call, (request, stream) => this.service.downloadTask(request, stream), {
+      headersWithinMs: DOWNLOAD_HEADERS_WITHIN_MS,
+    });
   }
 
   @GrpcMethod(SERVICE, 'StatTask')

@@ -1,5 +1,5 @@
 import type { Metadata, ServerWritableStream } from '@grpc/grpc-js';
-import { serverStreamOf, type CallContext, type ServerStream } from '@dragonfly/rpc';
+import { serverStreamOf, type CallContext, type ServerStream, type ServerStreamOptions } from '@dragonfly/rpc';
 import { defer, ignoreElements, type Observable } from 'rxjs';
 
 /**
@@ -9,8 +9,9 @@ import { defer, ignoreElements, type Observable } from 'rxjs';
 export function streamOut<Req, Res>(
   call: ServerWritableStream<Req, Res>,
   serve: (request: Req, stream: ServerStream<Res>) => Promise<void>,
+  options: ServerStreamOptions = {},
 ): Observable<never> {
-  return defer(() => serve(call.request, serverStreamOf<Res>(call))).pipe(ignoreElements());
+  return defer(() => serve(call.request, serverStreamOf<Res>(call, options))).pipe(ignoreElements());
 }
 
 /** What handlers of unary methods see of their call. */
