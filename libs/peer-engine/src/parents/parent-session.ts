@@ -149,7 +149,7 @@ export class ParentSession {
   /** Starts what can be started, and notices the end. */
   private pump(): void {
     if (this.isSettled) return;
-    while (this.fetching < this.options.concurrency) {
+    while (!this.isSettled && this.fetching < this.options.concurrency) {
       const number = this.ready.choose((candidate) => this.offers.get(candidate)?.size ?? 0);
       if (number === undefined) break;
       this.ready.delete(number);
@@ -163,7 +163,14 @@ export class ParentSession {
   }
 
   private start(number: number): void {
-    const writer = this.options.task.beginPiece(number);
+    let writer: ReturnType<StoredTask['beginPiece']>;
+    try {
+      writer = this.options.task.beginPiece(number);
+    } catch (error) {
+      // Deleted or failed meanwhile: it takes no piece of anybody.
+      this.settle(DfError.from(error));
+      return;
+    }
     if (writer === 'present') {
       this.remaining.delete(number);
       return;
