@@ -55,12 +55,12 @@ function caches({ database, kv, log, cacheMaxAgeMs: maxAgeMs }: ManagerParts): P
   const topology = new GenerationCache<Topology>({
     ...shared,
     key: 'manager:generation:topology',
-    load: () => loadTopology(database.manager),
+    load: () => loadTopology(database),
   });
   const policies = new GenerationCache<Policies>({
     ...shared,
     key: 'manager:generation:policies',
-    load: () => loadPolicies(database.manager),
+    load: () => loadPolicies(database),
   });
   return [
     { provide: TopologyCache, useValue: topology },

@@ -36,7 +36,7 @@ export function aRegistry(database: Database, shared?: { kv: Kv; clock: TestCloc
   const topology = new GenerationCache<Topology>({
     store: kv.store,
     key: 'topology',
-    load: () => loadTopology(database.manager),
+    load: () => loadTopology(database),
     maxAgeMs: 60_000,
     onError: (error) => {
       throw error;

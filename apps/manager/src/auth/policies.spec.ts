@@ -37,7 +37,7 @@ describe('policies', () => {
 
   it('come from the table: root may do everything, nobody else anything', async () => {
     const database = await aDatabase();
-    const loaded = await loadPolicies(database.manager);
+    const loaded = await loadPolicies(database);
     expect(loaded.roles(1)).toEqual(['root']);
     expect(loaded.allows(1, 'seed-peers', '*')).toBe(true);
     expect(loaded.allows(2, 'seed-peers', 'read')).toBe(false);

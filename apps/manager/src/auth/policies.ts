@@ -1,5 +1,4 @@
-import { CasbinRuleEntity } from '@dragonfly/persistence';
-import type { EntityManager } from 'typeorm';
+import { CasbinRuleEntity, type Database } from '@dragonfly/persistence';
 
 /** What a request wants to do with an object: `read` for GET, `*` for everything that changes. */
 export type Action = 'read' | '*';
@@ -43,8 +42,10 @@ export abstract class PolicyCache {
   abstract invalidate(): Promise<void>;
 }
 
-export async function loadPolicies(manager: EntityManager): Promise<Policies> {
-  return new Policies(await manager.find(CasbinRuleEntity, { order: { id: 'ASC' } }));
+/** In a transaction: on SQLite a read outside could show rules that are taken back again. */
+export async function loadPolicies(database: Database): Promise<Policies> {
+  const rules = await database.transaction((manager) => manager.find(CasbinRuleEntity, { order: { id: 'ASC' } }));
+  return new Policies(rules);
 }
 
 function add(map: Map<string, Set<string>>, key: string, value: string): void {

@@ -9,6 +9,7 @@ export interface GenerationCacheOptions<T> {
   maxAgeMs: number;
   /** Told when the store does not answer; the value is then loaded without the cache. */
   onError: (error: unknown) => void;
+  /** A clock in ms that never goes back. @default performance.now */
   now?: () => number;
 }
 
@@ -21,7 +22,7 @@ export class GenerationCache<T> {
   private readonly now: () => number;
 
   constructor(private readonly options: GenerationCacheOptions<T>) {
-    this.now = options.now ?? Date.now;
+    this.now = options.now ?? ((): number => performance.now());
   }
 
   async get(): Promise<T> {

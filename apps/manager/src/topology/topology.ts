@@ -1,5 +1,6 @@
 import {
   ClusterLinkEntity,
+  type Database,
   SchedulerClusterEntity,
   SchedulerEntity,
   SeedPeerClusterEntity,
@@ -31,8 +32,15 @@ export interface Topology {
 export const ACTIVE = 'active';
 export const INACTIVE = 'inactive';
 
-/** Reads the topology: five queries, whatever the number of clusters. */
-export async function loadTopology(manager: EntityManager): Promise<Topology> {
+/**
+ * Reads the topology: five queries, whatever the number of clusters. They run in one transaction, so that they belong to
+ * one moment and, on SQLite with its one connection, show nothing of a transaction that may yet be taken back.
+ */
+export function loadTopology(database: Database): Promise<Topology> {
+  return database.transaction(readTopology);
+}
+
+async function readTopology(manager: EntityManager): Promise<Topology> {
   const order = { id: 'ASC' } as const;
   const where = { isDel: 0 };
   const [clusters, seedPeerClusterRows, links, schedulers, seedPeers] = await Promise.all([
