@@ -29,7 +29,7 @@ export class AccountsService {
     if (!user || !fits || user.state !== ENABLED) {
       throw new DfError('unauthenticated', 'name or password is wrong');
     }
-    return { user, hasInitialPassword: name === ROOT_USER_NAME && password === INITIAL_ROOT_PASSWORD };
+    return { user, hasInitialPassword: user.name === ROOT_USER_NAME && password === INITIAL_ROOT_PASSWORD };
   }
 
   /**

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { chmodSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DfError, isErrnoException } from '@dragonfly/errors';
@@ -60,7 +60,8 @@ function ownKey(dataDirectory: string): string {
 /** Writes the key to a draft that only we can read, and lets `publish` put it in its place. */
 function writeKey(dataDirectory: string, key: string, publish: (draft: string, file: string) => void): void {
   const file = join(dataDirectory, FILE_NAME);
-  const draft = `${file}.${process.pid}`;
+  // Not the process id: containers that share the directory may all have the same one.
+  const draft = `${file}.${randomUUID()}`;
   mkdirSync(dataDirectory, { recursive: true, mode: 0o700 });
   try {
     writeFileSync(draft, key, { mode: 0o600, flush: true });

@@ -1,4 +1,4 @@
-import { httpStatusOf, type ErrorCode } from '@dragonfly/errors';
+import { DfError, httpStatusOf, type ErrorCode } from '@dragonfly/errors';
 import { databaseError } from '@dragonfly/persistence';
 import type { Logger } from '@dragonfly/telemetry';
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common';
@@ -29,8 +29,12 @@ export class RestErrorFilter implements ExceptionFilter {
     const request = host.switchToHttp().getRequest<FastifyRequest>();
     const reply = host.switchToHttp().getResponse<FastifyReply>();
     const answer = this.answer(error);
-    if (answer.status >= 500) {
-      this.log.warn({ err: error, method: request.method, route: request.routeOptions.url }, 'request failed');
+    const asked = { method: request.method, route: request.routeOptions.url };
+    if (error instanceof DfError && error.code === 'failed-precondition') {
+      // The caller's affair, whatever the status that the API has for it.
+      this.log.info({ ...asked, reason: error.message }, 'request refused');
+    } else if (answer.status >= 500) {
+      this.log.warn({ ...asked, err: error }, 'request failed');
     }
     void reply
       .status(answer.status)
