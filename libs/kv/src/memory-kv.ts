@@ -17,7 +17,7 @@ interface Entry {
 export interface MemoryKvOptions {
   /** Most live keys; a write of a further key fails with `resource-exhausted`. @default 1000000 */
   maxKeys?: number;
-  /** Clock in ms. @default Date.now */
+  /** Clock in ms that never goes back: a change of the machine's clock is to end no lease. @default performance.now */
   now?: () => number;
   /** Told about a subscriber that threw. @default ignored */
   onError?: (error: unknown) => void;
@@ -34,7 +34,7 @@ export class MemoryKeyValueStore extends KeyValueStore {
   constructor(options: MemoryKvOptions = {}) {
     super();
     this.maxKeys = options.maxKeys ?? 1_000_000;
-    this.now = options.now ?? Date.now;
+    this.now = options.now ?? ((): number => performance.now());
   }
 
   override async get(key: string, options?: KvCallOptions): Promise<string | undefined> {
