@@ -65,6 +65,9 @@ export class DataPlane {
           extraHeaders: config.backend.requestHeader ?? {},
           maxRetries: config.backend.maxRetries,
           idleTimeoutMs: config.download.sourceStallTimeout,
+          redirectCacheTtlMs: config.backend.enableCacheTemporaryRedirect
+            ? config.backend.cacheTemporaryRedirectTTL
+            : 0,
           ...(options.sourceProxy === undefined ? {} : { proxy: options.sourceProxy }),
         }),
       );

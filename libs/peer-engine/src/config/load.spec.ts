@@ -136,7 +136,40 @@ proxy: {tcpListen: {port: 65001}}
 
   it('names the keys without a meaning in one warning', async () => {
     const { warnings } = loadDaemonConfig({ file: await fileWith(LEGACY), env: {}, account: ROOT });
-    expect(warnings).toHaveLength(1);
+    expect(warnings).toHaveLength(2);
     expect(warnings[0]).toContain('download.concurrent.thresholdSize, download.perPeerRateLimit');
+    expect(warnings[1]).toContain('no effect in this version: proxy.server.port (');
+  });
+});
+
+describe('keys that steer nothing', () => {
+  it('are named when they differ from the default', async () => {
+    const file = await fileWith(`
+download: {protocol: quic, server: {requestBufferSize: 50}}
+storage: {server: {quicPort: 4009}, cacheCapacity: 1GiB}
+security: {enable: true}
+`);
+    const { warnings } = loadDaemonConfig({ file, env: { DRAGONFLY_TRACING__ENDPOINT: 'otel:4317' }, account: ROOT });
+    expect(warnings).toHaveLength(1);
+    for (const key of [
+      'download.protocol',
+      'storage.server.quicPort',
+      'storage.cacheCapacity',
+      'security.enable',
+      'tracing.endpoint',
+    ]) {
+      expect(warnings[0]).toContain(key);
+    }
+    expect(warnings[0]).not.toContain('requestBufferSize');
+  });
+
+  it('include https:// towards a manager without certificates', async () => {
+    const file = await fileWith('manager: {addr: "https://manager:65003"}');
+    const { warnings } = loadDaemonConfig({ file, env: {}, account: ROOT });
+    expect(warnings).toEqual([expect.stringContaining('NOT encrypted')]);
+  });
+
+  it('are no reason to complain about a file of defaults', () => {
+    expect(loadDaemonConfig({ env: {}, account: { uid: 0, home: '' } }).warnings).toEqual([]);
   });
 });

@@ -1,5 +1,6 @@
 import { homedir } from 'node:os';
 import { loadConfig, type LoadedConfig } from '@dragonfly/config';
+import { warnOfIneffectiveKeys } from './ineffective-keys.js';
 import { translateLegacy } from './legacy.js';
 import { defaultPlaces, type Account, type DefaultPlaces } from './places.js';
 import { daemonSchema, type DaemonConfig } from './schema.js';
@@ -29,8 +30,9 @@ export interface LoadedDaemonConfig extends LoadedConfig<DaemonConfig> {
  */
 export function loadDaemonConfig(options: LoadDaemonConfigOptions): LoadedDaemonConfig {
   const places = defaultPlaces(options.account ?? currentAccount(options.env));
+  const schema = daemonSchema(places);
   const loaded = loadConfig<DaemonConfig>({
-    schema: daemonSchema(places),
+    schema,
     file: options.file,
     defaultFiles: places.configFiles,
     env: options.env,
@@ -42,7 +44,8 @@ export function loadDaemonConfig(options: LoadDaemonConfigOptions): LoadedDaemon
     },
     ...(options.strict === undefined ? {} : { strict: options.strict }),
   });
-  return { ...loaded, places };
+  const ineffective = warnOfIneffectiveKeys(loaded.config, schema.parse({}));
+  return { ...loaded, warnings: [...loaded.warnings, ...ineffective], places };
 }
 
 function currentAccount(env: NodeJS.ProcessEnv): Account {
