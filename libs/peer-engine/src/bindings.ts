@@ -1,6 +1,6 @@
 import { dfdaemonV2 } from '@dragonfly/proto';
 import { handleServerStream, handleUnary, type GrpcServiceBinding, type RpcLog } from '@dragonfly/rpc';
-import type { DownloadService } from './download-service/download-service.js';
+import { DOWNLOAD_HEADERS_WITHIN_MS, type DownloadService } from './download-service/download-service.js';
 import type { UploadService } from './upload/upload-service.js';
 
 /** The upload service for a server without a framework. Methods left out answer UNIMPLEMENTED. */
@@ -24,7 +24,9 @@ export function downloadBinding(service: DownloadService, log: RpcLog): GrpcServ
   return {
     service: dfdaemonV2.DfdaemonDownloadService,
     implementation: {
-      downloadTask: handleServerStream(service.downloadTask.bind(service), log),
+      downloadTask: handleServerStream(service.downloadTask.bind(service), log, {
+        headersWithinMs: DOWNLOAD_HEADERS_WITHIN_MS,
+      }),
       statTask: handleUnary(service.statTask.bind(service), log),
       statLocalTask: handleUnary(service.statLocalTask.bind(service), log),
       listLocalTasks: handleUnary(service.listLocalTasks.bind(service), log),

@@ -13,7 +13,7 @@ export { loadDaemonConfig, type LoadDaemonConfigOptions, type LoadedDaemonConfig
 export type { DefaultPlaces } from './config/places.js';
 export type { DaemonConfig } from './config/schema.js';
 export type { SourceProxy } from './data-plane.js';
-export type { DownloadService } from './download-service/download-service.js';
+export { DOWNLOAD_HEADERS_WITHIN_MS, type DownloadService } from './download-service/download-service.js';
 export { PeerEngine } from './engine.js';
 export { readinessConditions, SOCKET_MODE, type GrpcEndpoints, type PeerEngineOptions } from './engine-options.js';
 export { effectiveProfile, PEER_PROFILE, SEED_PROFILE, type RoleProfile } from './role-profile.js';

@@ -9,7 +9,13 @@ import type {
 import type { DeepPartial } from '@dragonfly/proto';
 import type { RpcLog } from './log.js';
 import { statusOfError } from './status.js';
-import { type ServerStream, serverStreamOf, type StreamCall, streamCallOf } from './stream-call.js';
+import {
+  type ServerStream,
+  type ServerStreamOptions,
+  serverStreamOf,
+  type StreamCall,
+  streamCallOf,
+} from './stream-call.js';
 
 /** What a handler may know about its call. */
 export interface CallContext {
@@ -47,9 +53,10 @@ export function handleUnary<Req, Res>(
 export function handleServerStream<Req, Res>(
   fn: (request: Req, stream: ServerStream<Res>) => Promise<void>,
   log: RpcLog,
+  options: ServerStreamOptions = {},
 ): handleServerStreamingCall<Req, Res> {
   return (call) => {
-    const stream = serverStreamOf<Res>(call);
+    const stream = serverStreamOf<Res>(call, options);
     const run = async (): Promise<void> => fn(call.request, stream);
     run().then(
       () => stream.end(),

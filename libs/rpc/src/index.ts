@@ -12,6 +12,12 @@ export type { RpcLog } from './log.js';
 export { decodeOriginDetails, encodeOriginDetails, type OriginDetails } from './origin-details.js';
 export type { ServerSettings } from './server-core.js';
 export { callStatus, type CallStatus, STATUS_DETAILS_KEY, statusOfError } from './status.js';
-export { type ServerStream, serverStreamOf, type StreamCall, streamCallOf } from './stream-call.js';
+export {
+  type ServerStream,
+  type ServerStreamOptions,
+  serverStreamOf,
+  type StreamCall,
+  streamCallOf,
+} from './stream-call.js';
 export type { ClientTls, ServerTls } from './tls.js';
 export { errorOfCall, unary, type UnaryMethod, type UnaryOptions } from './unary.js';

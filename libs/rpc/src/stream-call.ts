@@ -55,9 +55,21 @@ interface SendingCall {
   once(event: 'cancelled', listener: () => void): unknown;
 }
 
-/** Adapts the call of a server-streaming method; response headers go out at once. */
-export function serverStreamOf<Res>(call: ServerWritableStream<unknown, Res>): ServerStream<Res> {
-  return new GrpcJsServerStream<Res>(call);
+export interface ServerStreamOptions {
+  /**
+   * Longest time without response headers. With 0 they go out at once. Otherwise with the first message, or this late:
+   * a failure before them then ends the call without headers, and a client tells it from a failure in mid-stream.
+   * @default 0
+   */
+  readonly headersWithinMs?: number;
+}
+
+/** Adapts the call of a server-streaming method. */
+export function serverStreamOf<Res>(
+  call: ServerWritableStream<unknown, Res>,
+  options: ServerStreamOptions = {},
+): ServerStream<Res> {
+  return new GrpcJsServerStream<Res>(call, options.headersWithinMs ?? 0);
 }
 
 /** Adapts the call of a bidirectional method; response headers go out at once. */
@@ -72,9 +84,16 @@ class GrpcJsServerStream<Res> implements ServerStream<Res> {
   private controller: AbortController | undefined;
   private waiting: (() => void)[] = [];
 
-  constructor(private readonly sending: SendingCall) {
+  private readonly headersTimer: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly sending: SendingCall,
+    headersWithinMs: number,
+  ) {
     // A client that waits for headers would otherwise wait for the first message.
-    sending.sendMetadata(new Metadata());
+    const sendHeaders = (): void => sending.sendMetadata(new Metadata());
+    if (headersWithinMs === 0) sendHeaders();
+    else this.headersTimer = setTimeout(sendHeaders, headersWithinMs).unref();
     sending.on('drain', () => this.wake());
     sending.once('cancelled', () => this.cancel());
   }
@@ -99,6 +118,7 @@ class GrpcJsServerStream<Res> implements ServerStream<Res> {
 
   send(message: DeepPartial<Res>): boolean {
     if (this.isOver) return true;
+    clearTimeout(this.headersTimer);
     return this.sending.write(message);
   }
 
@@ -143,6 +163,7 @@ class GrpcJsServerStream<Res> implements ServerStream<Res> {
 
   private cancel(): void {
     // 'cancelled' also follows a normal end.
+    clearTimeout(this.headersTimer);
     if (this.isOver) return;
     this.isCancelled = true;
     this.controller?.abort();
@@ -159,7 +180,7 @@ class GrpcJsStreamCall<Req, Res> extends GrpcJsServerStream<Res> implements Stre
   private endListener: (() => void) | undefined;
 
   constructor(private readonly call: ServerDuplexStream<Req, Res>) {
-    super(call);
+    super(call, 0);
     // Without reading there is no end either, and not every handler wants the messages.
     call.resume();
     call.once('end', () => {

@@ -81,6 +81,8 @@ export class RawCall {
   private readonly session;
   private readonly stream;
   private status: string | undefined;
+  /** Whether the status came as the only headers, without response headers before it. */
+  hasStatusOnly = false;
 
   constructor(port: number, method: string, headers: Record<string, string>) {
     this.session = connect(`http://127.0.0.1:${port}`);
@@ -97,6 +99,9 @@ export class RawCall {
       if (status !== undefined) this.status = String(status);
     };
     this.stream
+      .on('response', (received) => {
+        this.hasStatusOnly = received['grpc-status'] !== undefined;
+      })
       .on('response', note)
       .on('trailers', note)
       .on('error', () => undefined)

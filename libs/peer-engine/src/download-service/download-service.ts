@@ -12,6 +12,13 @@ import { cannotList } from '../upload/upload-service.js';
 import { localTaskMessage } from '../upload/task-messages.js';
 import { streamDownload } from './task-stream.js';
 
+/**
+ * How long DownloadTask may go without response headers. A dfget written in Rust removes its output file when a call
+ * fails after the headers and, where there is none, reports that instead of the failure: what fails before the download
+ * has begun, such as the look at the source, must come before them. Rust clients wait up to 10 s for headers.
+ */
+export const DOWNLOAD_HEADERS_WITHIN_MS = 5000;
+
 export interface DownloadServiceOptions {
   readonly hostId: string;
   readonly store: PieceStore;
