@@ -54,13 +54,14 @@ export interface SourceBody {
   readonly totalLengthBytes?: number;
 
   /**
-   * Fills `buffer` completely, or up to the end of the body. Nothing is read from the network while no call is pending:
+   * Fills `buffer` completely, or up to the end or failure of the body. Nothing is read from the network while no call is pending:
    * a slow reader slows the origin down and costs no memory.
    *
    * One call at a time. `buffer` (at least 1 byte) belongs to the body until the promise is settled.
    * @returns bytes read; 0 = the body is over
    * @throws DfError `origin` for a body that is shorter than announced or malformed, `deadline-exceeded` for a stalled
-   *   origin, `unavailable` for a broken connection, `cancelled` by a signal; the body is over then
+   *   origin, `unavailable` for a broken connection, `cancelled` by a signal; the body is over then. Bytes that came
+   *   before such a failure (but a cancellation) are returned first, the next call throws: they need not be fetched again
    */
   readInto(buffer: Uint8Array, signal?: AbortSignal): Promise<number>;
 

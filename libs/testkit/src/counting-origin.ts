@@ -132,7 +132,8 @@ export class CountingOrigin {
         (file?.stallAfterBytes ?? Infinity) - log.bodyBytes,
       );
       if (limit <= 0) {
-        if (file?.breakAfterBytes !== undefined) response.destroy();
+        // Only after what was counted has left.
+        if (file?.breakAfterBytes !== undefined) response.socket?.destroySoon();
         return;
       }
       const chunk = sliceOf(plan.content, position, position + limit);

@@ -21,6 +21,10 @@ export class BodyReader {
   #isOver: boolean;
   #isFirstChunk = true;
   #readBytes = 0;
+  /** Bytes that the present call has put into its target. */
+  #callBytes = 0;
+  /** Met after bytes that are good; they are handed out first. */
+  #failure: unknown;
 
   constructor(reader: SocketReader, framing: BodyFraming) {
     this.#reader = reader;
@@ -38,18 +42,27 @@ export class BodyReader {
     return this.#isOver && this.#kind !== 'until-close';
   }
 
-  /** @returns bytes put into `target`; fewer than its length only at the end of the body */
+  /**
+   * @returns bytes put into `target`; fewer than its length only at the end of the body, or before a failure, which the
+   *   next call throws
+   */
   async readInto(target: Uint8Array): Promise<number> {
+    if (this.#failure !== undefined) throw this.#failure;
     if (this.#isOver) return 0;
-    const bytes = await this.#read(target);
-    this.#readBytes += bytes;
-    return bytes;
+    this.#callBytes = 0;
+    try {
+      await this.#read(target);
+    } catch (error) {
+      if (this.#callBytes === 0) throw error;
+      this.#failure = error;
+    }
+    return this.#callBytes;
   }
 
-  #read(target: Uint8Array): Promise<number> {
+  #read(target: Uint8Array): Promise<void> {
     switch (this.#kind) {
       case 'none':
-        return Promise.resolve(0);
+        return Promise.resolve();
       case 'length':
         return this.#readCounted(target);
       case 'chunked':
@@ -59,36 +72,48 @@ export class BodyReader {
     }
   }
 
-  async #readCounted(target: Uint8Array): Promise<number> {
-    const bytes = await this.#fillFrom(target);
+  async #readCounted(target: Uint8Array): Promise<void> {
+    await this.#fillFrom(target);
     if (this.#remainingBytes === 0) this.#isOver = true;
-    return bytes;
   }
 
-  async #readChunked(target: Uint8Array): Promise<number> {
+  async #readChunked(target: Uint8Array): Promise<void> {
     let done = 0;
     while (done < target.byteLength) {
       if (this.#remainingBytes === 0 && !(await this.#beginChunk())) break;
       done += await this.#fillFrom(target.subarray(done));
     }
-    return done;
   }
 
-  async #readUntilClose(target: Uint8Array): Promise<number> {
-    const bytes = await this.#reader.fill(target);
-    if (bytes < target.byteLength) this.#isOver = true;
-    return bytes;
+  async #readUntilClose(target: Uint8Array): Promise<void> {
+    while (this.#callBytes < target.byteLength) {
+      const bytes = await this.#reader.fill(target.subarray(this.#callBytes));
+      if (bytes === 0) {
+        this.#isOver = true;
+        return;
+      }
+      this.#count(bytes);
+    }
   }
 
   /** As much of `target` as the body or chunk has left. */
   async #fillFrom(target: Uint8Array): Promise<number> {
     const wanted = Math.min(target.byteLength, this.#remainingBytes);
-    const bytes = await this.#reader.fill(target.subarray(0, wanted));
-    this.#remainingBytes -= bytes;
-    if (bytes < wanted) {
-      throw new BodyLengthError(`the body ended ${this.#remainingBytes} bytes early, after ${this.#readBytes + bytes}`);
+    for (let done = 0; done < wanted;) {
+      const bytes = await this.#reader.fill(target.subarray(done, wanted));
+      if (bytes === 0) {
+        throw new BodyLengthError(`the body ended ${this.#remainingBytes} bytes early, after ${this.#readBytes}`);
+      }
+      done += bytes;
+      this.#remainingBytes -= bytes;
+      this.#count(bytes);
     }
-    return bytes;
+    return wanted;
+  }
+
+  #count(bytes: number): void {
+    this.#callBytes += bytes;
+    this.#readBytes += bytes;
   }
 
   /** @returns false at the last chunk; the trailer is read then, too */

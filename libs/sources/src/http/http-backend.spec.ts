@@ -224,6 +224,18 @@ describe('HttpBackend', () => {
       await expect(readAll(body)).rejects.toMatchObject({ code: 'deadline-exceeded' });
     });
 
+    it.each(['breakAfterBytes', 'stallAfterBytes'] as const)(
+      'hands out every byte that came before a failure (%s), so that none is fetched again',
+      async (fault) => {
+        const url = origin.put('/partly', { content: CONTENT, [fault]: 100_000 });
+        const body = await backendWith({ idleTimeoutMs: 100 }).read({ url, signal });
+        const buffer = Buffer.alloc(1 << 20);
+        expect(await body.readInto(buffer)).toBe(100_000);
+        expect(buffer.subarray(0, 100_000).equals(CONTENT.slice(0, 100_000))).toBe(true);
+        await expect(body.readInto(buffer)).rejects.toMatchObject({ retryable: true });
+      },
+    );
+
     it('does not take a slow origin for a stalled one', async () => {
       const server = await raw(({ socket }) => {
         socket.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n');

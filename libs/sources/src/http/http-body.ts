@@ -56,6 +56,8 @@ export class HttpBody implements SourceBody {
     this.#isReading = true;
     try {
       const bytes = await this.#options.body.readInto(buffer);
+      // Given up meanwhile: nobody wants what came before that.
+      if (this.#failure !== undefined) throw this.#failure;
       this.#readBytes += bytes;
       this.#checkLength();
       if (this.#options.body.isOver) this.#release();

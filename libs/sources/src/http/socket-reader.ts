@@ -101,7 +101,8 @@ export class SocketReader {
   }
 
   /**
-   * Fills `target`. @returns bytes read, fewer only when the other side has ended
+   * Fills `target` (at least one byte). @returns bytes read, fewer only when the other side has ended or the connection
+   *   has failed; what came before a failure is handed out first
    * @throws DfError `deadline-exceeded` when no byte comes for the idle timeout; whatever the socket or `fail` says
    */
   async fill(target: Uint8Array): Promise<number> {
@@ -109,7 +110,7 @@ export class SocketReader {
     if (done < target.byteLength && !this.isOver) {
       done += await this.#want(target.subarray(done));
     }
-    if (done < target.byteLength && this.#failure !== undefined) throw this.#failure;
+    if (done === 0 && this.#failure !== undefined) throw this.#failure;
     return done;
   }
 
@@ -147,7 +148,8 @@ export class SocketReader {
     this.#failure ??= error;
     const demand = this.#demand;
     this.#demand = undefined;
-    demand?.reject(this.#failure);
+    if (demand !== undefined && demand.filledBytes > 0) demand.resolve();
+    else demand?.reject(this.#failure);
   }
 
   async #want(target: Uint8Array | undefined): Promise<number> {
