@@ -41,20 +41,28 @@ known_services() {
 
 entry_point() { say "$ROOT/apps/$(role_of "$1")/dist/main.js"; }
 
+# How long a new process may take to become the service's program (the shell forks first).
+EXEC_TIMEOUT_SECONDS=10
+
 start_service() {
-  local service=$1 log new_session=''
+  local service=$1 log new_session='' pid deadline
   log=$(log_of "$service")
   mkdir -p "$DRAGONFLY_HOME/data/$service" "$DRAGONFLY_HOME/log" "$DRAGONFLY_HOME/run"
   case $(role_of "$service") in peer | seed-peer) mkdir -p "$(dirname "$(socket_of "$service")")" ;; esac
   if [ -f "$log" ] && [ "$(wc -c <"$log")" -gt "$LOG_ROTATE_BYTES" ]; then mv "$log" "$log.1"; fi
   # A session of its own, so that Ctrl-C in this terminal and the end of it leave the service running.
   if command -v setsid >/dev/null 2>&1; then new_session=setsid; fi
+  : >>"$log"
   # DRAGONFLY_HOME is ours; to the services every DRAGONFLY_ variable is a configuration key.
   # The trailing --console also ends the argument that is_ours looks for.
   # shellcheck disable=SC2086 # empty where there is no setsid
   env -u DRAGONFLY_HOME nohup $new_session node --enable-source-maps "$(entry_point "$service")" \
     --config "$(config_of "$service")" --console >>"$log" 2>&1 </dev/null &
-  printf '%s\n' "$!" >"$(pid_file "$service")"
+  pid=$!
+  printf '%s\n' "$pid" >"$(pid_file "$service")"
+  # Until then it is a copy of this shell, and nobody could tell it from a stranger.
+  deadline=$((SECONDS + EXEC_TIMEOUT_SECONDS))
+  until is_ours "$pid" "$service" || ! kill -0 "$pid" 2>/dev/null || [ "$SECONDS" -ge "$deadline" ]; do sleep 0.02; done
 }
 
 # signal_service SERVICE SIGNAL: only to a process that is verified to be the service.

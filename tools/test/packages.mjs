@@ -13,7 +13,10 @@ const WHOLE_CLUSTERS = [join('test', 'e2e'), join('test', 'chaos')];
 /** What jest says when tests have left something open that keeps its process; a failure of its own. */
 const JEST_HANGS = /Jest did not exit one second after/;
 
-/** @typedef {{ name: string, directory: string, isEndToEnd: boolean, isCompat: boolean }} TestedPackage */
+/**
+ * @typedef {{ name: string, directory: string, isEndToEnd: boolean, isCompat: boolean }} TestedPackage
+ * `isEndToEnd`: starts whole clusters; `isCompat`: needs the programs of the original
+ */
 
 /** @returns {TestedPackage[]} every package that has a spec file */
 export function packagesWithTests() {
