@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { SecureContextOptions } from 'node:tls';
 import { DataSource, type DataSourceOptions } from 'typeorm';
@@ -32,6 +32,8 @@ export type DatabaseOptions = SqliteOptions | MysqlOptions;
 
 /** How long a statement waits for the lock of another process on the SQLite file, in ms. */
 const SQLITE_BUSY_TIMEOUT_MS = 5_000;
+/** Mode of a SQLite file that is made here. */
+const SQLITE_FILE_MODE = 0o600;
 /** Most statements that wait for a free connection; further ones fail at once. */
 const MYSQL_QUEUE_LIMIT = 1_000;
 
@@ -54,6 +56,8 @@ function dataSourceOptions(options: DatabaseOptions): DataSourceOptions {
   if (options.type === 'sqlite') {
     if (options.path !== ':memory:') {
       mkdirSync(dirname(resolve(options.path)), { recursive: true, mode: 0o700 });
+      // Made before SQLite makes it: it holds password hashes and tokens. The files of its log get the same mode.
+      closeSync(openSync(options.path, 'a', SQLITE_FILE_MODE));
     }
     return {
       ...shared,
