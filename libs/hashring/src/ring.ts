@@ -29,6 +29,29 @@ export function firstAtOrAfter<Position extends bigint | number>(
   sorted: readonly RingPoint<Position>[],
   position: Position,
 ): RingPoint<Position> | undefined {
+  return sorted[indexAtOrAfter(sorted, position)] ?? sorted[0];
+}
+
+/** Every member in the order in which the ring meets them from the position on: each owns what the ones before it leave. */
+export function membersFrom<Position extends bigint | number>(
+  sorted: readonly RingPoint<Position>[],
+  position: Position,
+  memberCount: number,
+): string[] {
+  const start = indexAtOrAfter(sorted, position);
+  const met = new Set<string>();
+  for (let step = 0; step < sorted.length && met.size < memberCount; step += 1) {
+    const point = sorted[(start + step) % sorted.length];
+    if (point !== undefined) met.add(point.member);
+  }
+  return [...met];
+}
+
+/** Length of the array when every point lies before the position. */
+function indexAtOrAfter<Position extends bigint | number>(
+  sorted: readonly RingPoint<Position>[],
+  position: Position,
+): number {
   let low = 0;
   let high = sorted.length;
   while (low < high) {
@@ -37,7 +60,7 @@ export function firstAtOrAfter<Position extends bigint | number>(
     if (point !== undefined && point.position < position) low = middle + 1;
     else high = middle;
   }
-  return sorted[low] ?? sorted[0];
+  return low;
 }
 
 /** Members without duplicates, in order of first appearance. */

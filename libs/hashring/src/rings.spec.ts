@@ -101,6 +101,21 @@ describe('SiphashRing', () => {
     expect(nearest).toMatchObject({ member: scheduler, index: replica });
   });
 
+  it('orders the members as if each owner had left', () => {
+    const ring = new SiphashRing(SCHEDULERS);
+    for (let index = 0; index < 20; index += 1) {
+      const key = `task-${index}`;
+      const expected: string[] = [];
+      for (let rest: readonly string[] = SCHEDULERS; rest.length > 0;) {
+        const owner = new SiphashRing(rest).get(key) ?? '';
+        expected.push(owner);
+        rest = rest.filter((member) => member !== owner);
+      }
+      expect(ring.order(key)).toEqual(expected);
+    }
+    expect(new SiphashRing([]).order('task')).toEqual([]);
+  });
+
   it('moves at most its share of the tasks to a scheduler that joins, and none between the others (seed 002-58)', () => {
     const before = new SiphashRing(SCHEDULERS);
     const after = new SiphashRing([...SCHEDULERS, 'scheduler-3']);

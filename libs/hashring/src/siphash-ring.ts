@@ -1,4 +1,4 @@
-import { type HashRing, type RingPoint, distinct, firstAtOrAfter, sortPoints } from './ring.js';
+import { type HashRing, type RingPoint, distinct, firstAtOrAfter, membersFrom, sortPoints } from './ring.js';
 import { sipHash24 } from './siphash.js';
 
 /** Points of each member on the scheduler ring of clients from 1.5.10. */
@@ -33,6 +33,11 @@ export class SiphashRing implements HashRing {
 
   get(key: string): string | undefined {
     return firstAtOrAfter(this.points, keyPosition(key))?.member;
+  }
+
+  /** All members: the owner of the key, then the one who would own it without the owner, and so on. */
+  order(key: string): string[] {
+    return membersFrom(this.points, keyPosition(key), this.members.length);
   }
 }
 

@@ -69,16 +69,9 @@ export class SchedulerSet {
    * the owner, and so on.
    */
   forTask(taskId: string): SchedulerLink[] {
-    const order: SchedulerLink[] = [];
-    let ring = this.ring;
-    for (;;) {
-      const name = ring.get(taskId);
-      // Of two schedulers with one name the later one counts.
-      const link = this.usable.findLast((candidate) => candidate.name === name);
-      if (name === undefined || link === undefined) return order;
-      order.push(link);
-      ring = new SiphashRing(ring.members.filter((member) => member !== name));
-    }
+    // Of two schedulers with one name the later one counts.
+    const byName = new Map(this.usable.map((link) => [link.name, link]));
+    return this.ring.order(taskId).flatMap((name) => byName.get(name) ?? []);
   }
 
   /** A call found the scheduler dead: it is left out until it answers a health check again. */
