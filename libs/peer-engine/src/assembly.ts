@@ -166,9 +166,7 @@ async function build(options: PeerEngineOptions, closing: (() => Promise<void> |
           hasSeedPeer: membership.seeds.hasSeedPeer,
           smallTaskP2P: config.download.smallTaskP2P,
         }),
-      discard: async (request) => {
-        await data.store.delete(request.kind, request.taskId);
-      },
+      discard: (request) => transfer.discardChanged(request),
       log,
     },
     requests,

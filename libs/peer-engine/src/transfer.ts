@@ -18,6 +18,9 @@ import { VortexPieceFetcher } from './parents/piece-fetcher.js';
 import { sourceAccessOf } from './source/source-plan.js';
 import { SourceSession } from './source/source-session.js';
 
+/** Tasks remembered as inconsistent; beyond it the oldest is tried by ranges again. */
+const MAX_INCONSISTENT = 1000;
+
 export interface TransferOptions {
   readonly config: DaemonConfig;
   readonly data: DataPlane;
@@ -35,6 +38,11 @@ export class Transfer {
   private readonly fetcher: VortexPieceFetcher;
   /** Tasks whose origin is known to ignore ranges. */
   private readonly rangeless = new WeakSet<StoredTask>();
+  /**
+   * Tasks whose origin told two versions within one download: the content changed, or several servers behind one name
+   * disagree. They are read as one stream, which is of one version whatever the others say.
+   */
+  private readonly inconsistent = new Set<string>();
 
   constructor(private readonly options: TransferOptions) {
     const { config, data, hostId, parentTls, log } = options;
@@ -51,6 +59,14 @@ export class Transfer {
     const prepared = await prepareTask(store, sources, request, signal);
     if (prepared.info?.supportsRange === false) this.rangeless.add(prepared.task);
     return prepared;
+  }
+
+  /** Throws away what was stored of a content that is no longer what the origin has. */
+  async discardChanged(request: DownloadRequest): Promise<void> {
+    this.inconsistent.add(request.taskId);
+    const oldest = this.inconsistent.values().next().value;
+    if (this.inconsistent.size > MAX_INCONSISTENT && oldest !== undefined) this.inconsistent.delete(oldest);
+    await this.options.data.store.delete(request.kind, request.taskId);
   }
 
   async fetchFromParents(options: ParentsOptions, signal: AbortSignal): Promise<SessionOutcome> {
@@ -73,10 +89,11 @@ export class Transfer {
   async fetchFromSource(options: SourceOptions, signal: AbortSignal): Promise<void> {
     const { config, data } = this.options;
     const { task, request, limiters, log } = options;
+    const isInconsistent = this.inconsistent.has(request.taskId);
     const session = new SourceSession({
       task,
-      access: sourceAccessOf(data.sources.get(request.url), request, task),
-      mayUseRanges: !this.rangeless.has(task),
+      access: sourceAccessOf(data.sources.get(request.url), request, task, isInconsistent),
+      mayUseRanges: !isInconsistent && !this.rangeless.has(task),
       concurrency: config.download.backToSourceConcurrentPieceCount,
       maxRetries: config.backend.maxRetries,
       limiters: [data.downloadLimiter, data.sourceLimiter, ...limiters],
@@ -88,6 +105,7 @@ export class Transfer {
       log,
     });
     await session.run(options.pieces, signal);
+    this.inconsistent.delete(request.taskId);
   }
 
   async learnLength(

@@ -239,6 +239,24 @@ describe('origins', () => {
     await a.get({ url, output: dir.file('2.out') });
     expect(await sha256Of(dir.file('2.out'))).toBe(after.sha256());
   });
+
+  it('whose servers disagree about the version are read as one stream', async () => {
+    let count = 0;
+    const url = origin.put('/file', {
+      content: CONTENT,
+      headers: {
+        get etag() {
+          count += 1;
+          return `"${count}"`;
+        },
+      },
+    });
+    const a = await daemon('a');
+    await a.get({ url, output: dir.file('a.out') });
+    expect(await sha256Of(dir.file('a.out'))).toBe(CONTENT.sha256());
+    const whole = origin.requestsOf('/file').filter(({ status, method }) => method === 'GET' && status === 200);
+    expect(whole).toHaveLength(1);
+  });
 });
 
 describe('a range', () => {

@@ -8,6 +8,7 @@ import type { RateLimiter } from '@dragonfly/vortex';
 import type { Conversation, PeerReport, ScheduleAnswer } from '../scheduler/conversation.js';
 import type { SchedulerLink } from '../scheduler/scheduler-link.js';
 import type { SessionOutcome } from '../parents/parent-session.js';
+import { resolveRange } from './byte-range.js';
 import type { DownloadRequest } from './download-request.js';
 import { pieceMessage } from './piece-message.js';
 
@@ -176,6 +177,7 @@ export class Attempt {
       ...request.download,
       // Where a caller of this host wants its file is nobody else's business.
       outputPath: undefined,
+      range: this.rangeMessage(),
       concurrentPieceCount: this.services.concurrentPieceCount,
       schedulingPolicy: commonV2.SchedulingPolicy.ALWAYS,
       actualPieceLength: BigInt(task.pieceLengthBytes),
@@ -187,6 +189,14 @@ export class Attempt {
       this.services.scheduleTimeoutMs,
       signal,
     );
+  }
+
+  /** Also of a range that came as a header: a scheduler must not take a part for the whole. */
+  private rangeMessage(): commonV2.Range | undefined {
+    const { task, request } = this.options;
+    if (request.range === undefined || task.contentLengthBytes === undefined) return request.download.range;
+    const { start, length } = resolveRange(request.range, task.contentLengthBytes);
+    return { start: BigInt(start), length: BigInt(length) };
   }
 
   /** Does what the scheduler says until the pieces are there or nothing more can come of it. */

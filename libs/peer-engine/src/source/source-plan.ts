@@ -21,10 +21,16 @@ const LAST_MODIFIED = 'last-modified';
  * How to read the origin of a stored task so that a change of the content is noticed: pieces of two versions must never
  * end up in one file.
  */
-export function sourceAccessOf(backend: SourceBackend, request: DownloadRequest, task?: StoredTask): SourceAccess {
+export function sourceAccessOf(
+  backend: SourceBackend,
+  request: DownloadRequest,
+  task?: StoredTask,
+  /** Its servers disagree about the version of one content: only the length is compared. */
+  isInconsistent = false,
+): SourceAccess {
   const stored = task?.meta.responseHeader ?? {};
-  const etag = stored[ETAG];
-  const lastModified = stored[LAST_MODIFIED];
+  const etag = isInconsistent ? undefined : stored[ETAG];
+  const lastModified = isInconsistent ? undefined : stored[LAST_MODIFIED];
   return {
     backend,
     request: {

@@ -42,7 +42,7 @@ export class SourceSession {
    */
   async run(pieces: readonly number[] | undefined, signal: AbortSignal): Promise<void> {
     if (pieces === undefined || !this.options.mayUseRanges) {
-      await this.streamWithRetries(pieces, signal);
+      await this.streamWithRetries(pieces, undefined, signal);
       return;
     }
     const [first, ...rest] = pieces;
@@ -50,7 +50,7 @@ export class SourceSession {
     // One piece alone shows whether the origin really has ranges, before eight connections download everything.
     const whole = await this.fetchPiece(first, signal);
     if (whole !== undefined) {
-      await this.stream(pieces, whole, signal);
+      await this.streamWithRetries(pieces, whole, signal);
       return;
     }
     const queue = rest.values();
@@ -137,28 +137,45 @@ export class SourceSession {
     return undefined;
   }
 
-  /** A stream cannot be continued, only begun again; what is in the store by then is read past. */
-  private async streamWithRetries(pieces: readonly number[] | undefined, signal: AbortSignal): Promise<void> {
-    for (let failures = 0; ;) {
-      try {
-        await this.stream(pieces, undefined, signal);
-        return;
-      } catch (caught) {
-        const error = DfError.from(caught, 'unavailable');
-        failures += 1;
-        if (signal.aborted || !isWorthRetrying(error) || failures > this.options.maxRetries) throw error;
-        this.options.log.debug({ reason: error.message }, 'origin stream broken, beginning again');
-        if (!(await sleep(backoffMs(failures, RETRY_FIRST_MS, RETRY_MAX_MS), signal))) throw error;
-      }
-    }
-  }
-
-  /** Reads the content from its beginning, once, and keeps what is missing. */
-  private async stream(
+  /**
+   * A stream cannot be continued, only begun again; what is in the store by then is read past.
+   * @param opened the first stream, when there is one already
+   */
+  private async streamWithRetries(
     pieces: readonly number[] | undefined,
     opened: SourceBody | undefined,
     signal: AbortSignal,
   ): Promise<void> {
+    let wanted = pieces;
+    let body = opened;
+    for (let tries = 1, failures = 0; ; tries += 1) {
+      try {
+        const givenUp = await this.stream(wanted, body, signal);
+        if (givenUp.length === 0) return;
+        if (tries >= MAX_TRIES) throw new DfError('unavailable', `piece ${givenUp[0]} was given up again and again`);
+        wanted = givenUp;
+      } catch (caught) {
+        const error = DfError.from(caught, 'unavailable');
+        failures += 1;
+        if (signal.aborted || !isWorthRetrying(error) || failures > this.options.maxRetries || tries >= MAX_TRIES) {
+          throw error;
+        }
+        this.options.log.debug({ reason: error.message }, 'origin stream broken, beginning again');
+        if (!(await sleep(backoffMs(failures, RETRY_FIRST_MS, RETRY_MAX_MS), signal))) throw error;
+      }
+      body = undefined;
+    }
+  }
+
+  /**
+   * Reads the content from its beginning, once, and keeps what is missing.
+   * @returns pieces that another download of this process began and gave up after they had passed by here
+   */
+  private async stream(
+    pieces: readonly number[] | undefined,
+    opened: SourceBody | undefined,
+    signal: AbortSignal,
+  ): Promise<number[]> {
     const body = opened ?? (await this.open(signal));
     const wanted = pieces === undefined ? undefined : new Set(pieces);
     const elsewhere: number[] = [];
@@ -184,7 +201,22 @@ export class SourceSession {
     } finally {
       body.cancel();
     }
-    for (const number of elsewhere) await task.waitForPiece(number, signal);
+    return this.awaitElsewhere(elsewhere, signal);
+  }
+
+  /** @returns those that were given up */
+  private async awaitElsewhere(numbers: readonly number[], signal: AbortSignal): Promise<number[]> {
+    const { task } = this.options;
+    const givenUp: number[] = [];
+    for (const number of numbers) {
+      try {
+        await task.waitForPiece(number, signal);
+      } catch (error) {
+        if (task.isDeleted || signal.aborted) throw error;
+        givenUp.push(number);
+      }
+    }
+    return givenUp;
   }
 
   /** @returns how many bytes of the piece the body had */
