@@ -246,20 +246,20 @@ describe('opening', () => {
   });
 
   it('makes a SQLite file that nobody else can read, for it holds password hashes and tokens', async () => {
-  const directory = tempDir('sqlite-mode');
-  const path = directory.file('manager.db');
-  const database = await migrated({ type: 'sqlite', path });
-  const modes = readdirSync(directory.path).map((name) => [name, statSync(directory.file(name)).mode & 0o777]);
-  expect(modes).toEqual([
-    ['manager.db', 0o600],
-    ['manager.db-shm', 0o600],
-    ['manager.db-wal', 0o600],
-  ]);
-  await database.close();
-  directory.remove();
-});
+    const directory = tempDir('sqlite-mode');
+    const path = directory.file('manager.db');
+    const database = await migrated({ type: 'sqlite', path });
+    const modes = readdirSync(directory.path).map((name) => [name, statSync(directory.file(name)).mode & 0o777]);
+    expect(modes).toEqual([
+      ['manager.db', 0o600],
+      ['manager.db-shm', 0o600],
+      ['manager.db-wal', 0o600],
+    ]);
+    await database.close();
+    directory.remove();
+  });
 
-it('opens a SQLite file with write-ahead log, foreign keys and a busy timeout', async () => {
+  it('opens a SQLite file with write-ahead log, foreign keys and a busy timeout', async () => {
     const engine = engines[0];
     const dataSource = createDataSource(await (engine ? engine.fresh() : Promise.reject(new Error('no engine'))));
     await dataSource.initialize();
