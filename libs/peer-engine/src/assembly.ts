@@ -179,9 +179,7 @@ async function build(options: PeerEngineOptions, closing: (() => Promise<void> |
     schedulersFor: (taskId) => membership.schedulers.forTask(taskId),
     log,
   });
-  const outputs = new OutputWriter(async (task) => {
-    await data.store.delete(task.kind, task.id);
-  });
+  const outputs = new OutputWriter(data.store);
   const upload = new UploadService({
     profile,
     identity,

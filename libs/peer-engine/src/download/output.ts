@@ -2,7 +2,7 @@ import { lstat } from 'node:fs/promises';
 import { isAbsolute } from 'node:path';
 import { DfError, isErrnoException } from '@dragonfly/errors';
 import { isComputable, tryParseDigest } from '@dragonfly/ids';
-import type { StoredTask } from '@dragonfly/piece-store';
+import type { PieceStore, StoredTask } from '@dragonfly/piece-store';
 import type { DownloadResult } from './task-run.js';
 
 /** Digest checks that are remembered, so that a second download of a large file need not hash it again. */
@@ -21,8 +21,8 @@ export interface OutputRequest {
 export class OutputWriter {
   private readonly verified = new Set<string>();
 
-  /** @param discard deletes a task whose content is not what its requester expected */
-  constructor(private readonly discard: (task: StoredTask) => Promise<void>) {}
+  /** @param store of the tasks; content that is not what its requester expected goes, unless others use it */
+  constructor(private readonly store: Pick<PieceStore, 'evict'>) {}
 
   /**
    * Refuses early what would be refused at the end.
@@ -49,8 +49,8 @@ export class OutputWriter {
 
   /**
    * Checks the digest of a finished download and puts it at its path. Content that was fetched just now and is not what
-   * the caller expected is thrown away, so that the next request fetches it anew; content that was here before stays,
-   * because the expectation may be what is wrong.
+   * the caller expected is thrown away, so that the next request fetches it anew; content that was here before, or that
+   * others are using, stays, because the expectation may be what is wrong.
    * @returns how the output came to be; `stored` without one
    * @throws DfError `data-loss`, `already-exists`, `permission-denied`, `no-space`, `failed-precondition`
    */
@@ -62,7 +62,7 @@ export class OutputWriter {
   ): Promise<'linked' | 'reflinked' | 'copied' | 'stored'> {
     const { task, range } = result;
     if (digest !== undefined && digest !== '' && range === undefined && !(await this.hasDigest(task, digest, signal))) {
-      if (!result.isLocalHit) await this.discard(task);
+      if (!result.isLocalHit) await this.store.evict(task.kind, task.id);
       throw new DfError('data-loss', `the content has not the digest ${digest}`, { details: { expected: digest } });
     }
     if (output === undefined) return 'stored';
