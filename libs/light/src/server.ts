@@ -287,7 +287,7 @@ class Connection {
       last = await this.handler.download(request, (message) => this.#emit(message), controller.signal);
     } catch (error) {
       const failure = DfError.from(error);
-      this.log.debug({ err: failure, url: request.url }, 'light download failed');
+      this.log.debug({ err: failure }, 'light download failed');
       last = errorMessage(failure);
     }
     this.#download = undefined;

@@ -3,6 +3,7 @@ import type { Logger } from '@dragonfly/telemetry';
 import type { IdleWatch } from '../idle-watch.js';
 import { sizeLevel, type PeerMetrics } from '../metrics.js';
 import type { DownloadRequest } from './download-request.js';
+import { loggableUrl } from './loggable-url.js';
 import type { DownloadResult } from './task-run.js';
 
 /** `type` of standard tasks: the number of `common.v2.TaskType`. */
@@ -33,7 +34,7 @@ export class InstrumentedRequests implements RequestWatcher {
       noLongerBusy();
       metrics.concurrentDownloads.dec();
       const costMs = Math.round(performance.now() - startedAtMs);
-      const facts = { taskId: request.taskId, url: withoutSecrets(request.url), costMs };
+      const facts = { taskId: request.taskId, url: loggableUrl(request.url), costMs };
       if (end instanceof DfError) {
         metrics.downloadTaskFailures.inc(labels);
         log.warn({ ...facts, code: end.code, reason: end.message }, 'download failed');
@@ -45,9 +46,4 @@ export class InstrumentedRequests implements RequestWatcher {
       log.info({ ...facts, lengthBytes: length, traffic: end.traffic }, 'download finished');
     };
   }
-}
-
-/** Query and credentials of a URL may be secrets (signed URLs). */
-function withoutSecrets(url: string): string {
-  return url.replace(/[?#].*$/s, '').replace(/\/\/[^/@]*@/, '//');
 }

@@ -6,6 +6,7 @@ import type { Logger } from '@dragonfly/telemetry';
 import { requestOfDownload } from '../download/download-request.js';
 import type { DownloadManager } from '../download/download-manager.js';
 import type { FinishedAnnouncer } from '../download/finished-announcer.js';
+import { loggableUrl } from '../download/loggable-url.js';
 import type { TaskRegistry } from '../download/task-registry.js';
 import { streamDownload } from '../download-service/task-stream.js';
 import { networkMessage } from '../host/host-message.js';
@@ -53,7 +54,7 @@ export class UploadService {
       return;
     }
     const signal = profile.finishesTriggeredDownloads ? new AbortController().signal : stream.signal;
-    log.info({ taskId: request.taskId, url: request.url }, 'download triggered');
+    log.info({ taskId: request.taskId, url: loggableUrl(request.url) }, 'download triggered');
     await streamDownload({ hostId: identity.hostId, downloads, request, stream, signal });
   }
 
