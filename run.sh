@@ -33,7 +33,7 @@ Dragonfly: distributes files from peer to peer.
   --local     processes on this machine, embedded database: nothing to install
   --docker    six containers (redis, mysql, manager, scheduler, seed-peer, peer) by docker compose
               default: what was used last; else containers when a Docker engine answers and has the images, else processes
-  --peers N   number of peers, 1 to 99 (local mode; default 1)
+  --peers N   number of peers, 1 to 99 (means local mode; default 1)
 
 Variables (export them before; the values of a run are remembered until `clean`):
 USAGE
@@ -94,6 +94,8 @@ case $command in
   up)
     hold_cluster
     [ -n "$mode" ] || mode=$(recorded_mode)
+    # A number of peers is a wish that only local mode can fulfil.
+    [ -n "$mode" ] || [ -z "$requested_peers" ] || mode=local
     [ -n "$mode" ] || mode=$(compose_or_local)
     if [ -n "$(recorded_mode)" ] && [ "$mode" != "$(recorded_mode)" ]; then
       say "the cluster ran in $(recorded_mode) mode; that is stopped first"
