@@ -111,7 +111,9 @@ export class ChildConnection {
       return;
     }
     if (request === undefined) {
-      if (this.hasInputEnded || this.isDraining) this.socket.end();
+      // A child of the original keeps its end of an idle connection open until it wants to use it again.
+      if (this.isDraining) this.socket.destroySoon();
+      else if (this.hasInputEnded) this.socket.end();
       return;
     }
     clearTimeout(this.idleTimer);

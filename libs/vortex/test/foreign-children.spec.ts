@@ -20,7 +20,8 @@ import { closed, MemoryLog, MemorySink, PieceFile, TASK_ID } from './piece-file.
 const MIB = 1024 * 1024;
 
 // Real sockets on a machine that may be busy; every wait below has a shorter bound of its own.
-jest.setTimeout(30_000);
+const WHOLE_TEST_MS = 30_000;
+jest.setTimeout(WHOLE_TEST_MS);
 
 let cleanup: (() => Promise<unknown> | void)[] = [];
 afterEach(async () => {
@@ -149,6 +150,15 @@ describe('a child', () => {
     child.socket.destroy();
     held.resolve();
     await waitFor(() => server.stats.connections === 0, { what: 'the server to close' });
+  });
+
+  it('that keeps its end of an idle connection open, as daemons do, does not delay the end of the server', async () => {
+    const { file, server } = await aServer([1000]);
+    const child = await ForeignChild.connect(server.port);
+    child.socket.write(request(0));
+    expect((await child.readAnswer()).content?.equals(file.content(0))).toBe(true);
+    await server.close(WHOLE_TEST_MS); // would wait for all of it otherwise
+    await expect(child.read(1)).rejects.toThrow('connection ended');
   });
 
   it('may send its request byte by byte', async () => {
