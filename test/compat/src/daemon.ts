@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dfdaemonV2 } from '@dragonfly/proto';
-import { createGrpcClient, unary } from '@dragonfly/rpc';
+import { createGrpcClient, readStream, unary } from '@dragonfly/rpc';
 import { ChildService } from '@dragonfly/testkit';
 import { realProgram } from './real-programs.js';
 import { REPOSITORY } from './repository.js';
@@ -96,6 +96,21 @@ export class Daemon {
     try {
       const { tasks } = await unary(client.listLocalTasks.bind(client), {}, { deadlineMs: CALL_TIMEOUT_MS });
       return tasks;
+    } finally {
+      client.close();
+    }
+  }
+
+  /** Asks for a download as a scheduler does, on the port for other machines. @returns the messages of the answer */
+  async trigger(url: string): Promise<dfdaemonV2.DownloadTaskResponse[]> {
+    const client = createGrpcClient(dfdaemonV2.DfdaemonUploadClient, `${this.ip}:4000`);
+    try {
+      const request = dfdaemonV2.DownloadTaskRequest.fromPartial({ download: { url, needBackToSource: true } });
+      const messages = [];
+      for await (const message of readStream(client.downloadTask(request), { idleTimeoutMs: CALL_TIMEOUT_MS })) {
+        messages.push(message);
+      }
+      return messages;
     } finally {
       client.close();
     }

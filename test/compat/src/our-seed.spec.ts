@@ -102,6 +102,20 @@ describeWithRealPrograms('our seed and our peer with real peers among them', () 
     TEST_TIMEOUT_MS,
   );
 
+  it('answers a trigger for a stored task with no message, as a real daemon does, and announces the task', async () => {
+    const content = new Content(9 * MIB, 29);
+    const url = cluster.origin.put('/triggered.bin', content);
+    const taskId = taskIdOfUrl({ url });
+    for (const daemon of [peer, ourPeer]) {
+      await cluster.realDfget(daemon, url, '--filtered-query-param', 'none');
+      // Without a query all filters mean the same.
+      expect((await daemon.localTasks()).map((task) => task.taskId)).toContain(taskId);
+      const peersBefore = (await cluster.statTask(taskId)).peerCount;
+      expect(await daemon.trigger(url)).toEqual([]);
+      expect((await cluster.statTask(taskId)).peerCount).toBe(peersBefore + 1);
+    }
+  });
+
   it('tells the real dfget of wrong digests and missing files', async () => {
     const content = new Content(5 * MIB, 25);
     const url = cluster.origin.put('/checked.bin', content);
