@@ -7,6 +7,7 @@ export const openFile = promisify(fs.open);
 export const closeFile = promisify(fs.close);
 export const syncFileData = promisify(fs.fdatasync);
 export const truncateFile = promisify(fs.ftruncate);
+export const changeOwner = promisify(fs.fchown);
 const statDescriptor = promisify(fs.fstat) as (fd: number, options: { bigint: true }) => Promise<fs.BigIntStats>;
 const readOnce = promisify(fs.read);
 const writeOnce = promisify(fs.write);

@@ -1,6 +1,7 @@
 import {
   appendFileSync,
   existsSync,
+  linkSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -13,7 +14,7 @@ import {
 import { open as openFile } from 'node:fs/promises';
 import { tempDir, type TempDir } from '@dragonfly/testkit';
 import { contentOf, quietLog, readPiece, storeContent, storePiece } from '../test/store-fixtures.js';
-import type { OutputMode } from './output.js';
+import { giveTo, type OutputMode } from './output.js';
 import { PieceStore } from './piece-store.js';
 import type { StoredTask } from './stored-task.js';
 
@@ -130,6 +131,20 @@ describe('output of a task', () => {
     await expect(task.linkTo(output(), { owner: { uid: 4242, gid: 4343 } })).resolves.toMatch(/reflinked|copied/);
     expect(statSync(output())).toMatchObject({ uid: 4242, gid: 4343 });
     expect(statSync(contentPath()).uid).toBe(0);
+  });
+
+  it.each([
+    ['a symbolic link', symlinkSync],
+    ['another name of a file', linkSync],
+  ])('gives away nothing when somebody puts %s in the place of the file being made', async (_what, plant) => {
+    if (process.getuid?.() !== 0) {
+      console.warn('skipped: only root can give files away');
+      return;
+    }
+    writeFileSync(outputs.file('precious'), 'precious');
+    plant(outputs.file('precious'), outputs.file('planted'));
+    await expect(giveTo(outputs.file('planted'), { uid: 4242, gid: 4343 })).rejects.toThrow();
+    expect(statSync(outputs.file('precious')).uid).toBe(0);
   });
 
   describe('when it is a hard link', () => {

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { chown, copyFile, link, lstat, rename, unlink } from 'node:fs/promises';
+import { copyFile, link, lstat, rename, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import { DfError, isErrnoException } from '@dragonfly/errors';
-import { closeFile, ifPresent, openFile, readFully, writeFully } from './file-io.js';
+import { changeOwner, closeFile, ifPresent, openFile, readFully, statOpenFile, writeFully } from './file-io.js';
 
 const COPY_BUFFER_BYTES = 1 << 20;
 /** A file system that cannot share the bytes this way; another way is tried. */
@@ -108,9 +108,22 @@ function mayShareInode(owner: OutputOptions['owner']): boolean {
   return owner === undefined || owner.uid === process.getuid?.();
 }
 
-async function giveTo(file: string, owner: OutputOptions['owner']): Promise<void> {
+/**
+ * Gives a file just made to its owner. The directory may be anybody's, and its owner may have put something else under the
+ * name meanwhile: neither what a symbolic link points to nor a file with other names is given away.
+ */
+export async function giveTo(file: string, owner: OutputOptions['owner']): Promise<void> {
   if (owner === undefined || process.getuid?.() !== 0) return;
-  await chown(file, owner.uid, owner.gid);
+  const fd = await openFile(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    const found = await statOpenFile(fd);
+    if (!found.isFile() || found.nlink !== 1n || found.uid !== 0n) {
+      throw new DfError('failed-precondition', 'somebody replaced the file that was being made');
+    }
+    await changeOwner(fd, owner.uid, owner.gid);
+  } finally {
+    await closeFile(fd);
+  }
 }
 
 async function publish(temporary: string, target: string, overwrite: boolean): Promise<void> {
