@@ -16,21 +16,27 @@ interface Entry {
   forgotten: boolean;
 }
 
+export interface DescriptorLimits {
+  /** Most descriptors at one time, in use or kept. */
+  readonly maxOpenFiles: number;
+  /** As long as more than this are open, one that nobody uses is closed at once. */
+  readonly maxKeptFiles: number;
+}
+
 /**
  * Open files by path, shared and counted. Unused ones stay open, least recently used first out, so that serving piece
  * after piece of a task costs no open and close each.
  */
 export class DescriptorCache {
-  readonly #maxOpenFiles: number;
+  readonly #limits: DescriptorLimits;
   readonly #onCloseError: (error: unknown, path: string) => void;
   /** In order of last use, oldest first. */
   readonly #entries = new Map<string, Entry>();
   #openCount = 0;
   readonly #closing = new Set<Promise<void>>();
 
-  /** @param maxOpenFiles most descriptors at one time, in use or kept */
-  constructor(maxOpenFiles: number, onCloseError: (error: unknown, path: string) => void) {
-    this.#maxOpenFiles = maxOpenFiles;
+  constructor(limits: DescriptorLimits, onCloseError: (error: unknown, path: string) => void) {
+    this.#limits = limits;
     this.#onCloseError = onCloseError;
   }
 
@@ -62,7 +68,9 @@ export class DescriptorCache {
         if (released) return;
         released = true;
         entry.users -= 1;
-        if (entry.users === 0 && entry.forgotten) this.#close(entry);
+        if (entry.users > 0) return;
+        if (entry.forgotten) this.#close(entry);
+        else if (this.#openCount > this.#limits.maxKeptFiles) this.forget(entry.path);
       },
     };
   }
@@ -96,15 +104,17 @@ export class DescriptorCache {
   }
 
   #makeRoom(): void {
-    if (this.#openCount < this.#maxOpenFiles) return;
+    const { maxOpenFiles, maxKeptFiles } = this.#limits;
+    if (this.#openCount < Math.min(maxKeptFiles, maxOpenFiles)) return;
     for (const [path, entry] of this.#entries) {
       if (entry.users > 0) continue;
       this.forget(path);
       return;
     }
-    throw new DfError('resource-exhausted', `all ${this.#maxOpenFiles} store descriptors are in use`, {
+    if (this.#openCount < maxOpenFiles) return;
+    throw new DfError('resource-exhausted', `all ${maxOpenFiles} store descriptors are in use`, {
       retryable: true,
-      details: { maxOpenFiles: this.#maxOpenFiles },
+      details: { maxOpenFiles },
     });
   }
 

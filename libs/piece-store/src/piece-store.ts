@@ -21,7 +21,10 @@ import { StoredTask } from './stored-task.js';
 import { newTaskState, replay, type TaskState } from './task-state.js';
 import { TASK_KINDS, type StoreLog, type SyncPolicy, type TaskInit, type TaskKind } from './task-types.js';
 
-const DEFAULT_MAX_OPEN_FILES = 512;
+/** Every task being written or read holds one, and its journal another for a moment. */
+const DEFAULT_MAX_OPEN_FILES = 16_384;
+/** Of those, as many stay open without being used. */
+const MAX_KEPT_FILES = 512;
 /** Journals read at the same time during start-up. */
 const RECOVERY_CONCURRENCY = 16;
 
@@ -32,7 +35,7 @@ export interface PieceStoreOptions {
   readonly keep?: boolean;
   /** @default 'none' */
   readonly syncPolicy?: SyncPolicy;
-  /** Most descriptors open at one time, content and journals together. @default 512 */
+  /** Most descriptors open at one time, content and journals together; what the system allows may be less. @default 16384 */
   readonly maxOpenFiles?: number;
   readonly nowMs?: () => number;
 }
@@ -62,8 +65,10 @@ export class PieceStore {
     this.#lock = lock;
     this.#options = options;
     this.#bootId = bootId;
-    this.#descriptors = new DescriptorCache(options.maxOpenFiles, (error, file) =>
-      options.log.warn({ error: DfError.from(error).message, file }, 'a store file did not close cleanly'),
+    this.#descriptors = new DescriptorCache(
+      { maxOpenFiles: options.maxOpenFiles, maxKeptFiles: MAX_KEPT_FILES },
+      (error, file) =>
+        options.log.warn({ error: DfError.from(error).message, file }, 'a store file did not close cleanly'),
     );
   }
 
