@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
@@ -28,6 +28,9 @@ import { piecesInStore, type StoredPieces } from './daemon-store.js';
 
 const REPOSITORY = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
 const READY_TIMEOUT_MS = 60_000;
+/** Directory for the logs of every service, to find out why a test fails; they are at debug level then. */
+const LOG_DIRECTORY = process.env['DRAGONFLY_CHAOS_LOGS'];
+const LOG_FLAGS = LOG_DIRECTORY === undefined ? [] : ['--log-level', 'debug'];
 
 export interface ChaosClusterOptions {
   readonly peers: number;
@@ -62,6 +65,7 @@ export interface RunningDownload {
 /** A manager, a scheduler, a seed peer and peers as real processes that can be killed and started again, and an origin. */
 export class ChaosCluster {
   private readonly services = new Map<ServiceName, ChildService>();
+  private readonly running = new Set<Command>();
   private downloads = 0;
 
   private constructor(
@@ -109,8 +113,9 @@ export class ChaosCluster {
     const service = await ChildService.start({
       name,
       command: process.execPath,
-      args: [path.join(REPOSITORY, 'apps', app, 'dist/main.js'), '--config', config, '--console'],
+      args: [path.join(REPOSITORY, 'apps', app, 'dist/main.js'), '--config', config, '--console', ...LOG_FLAGS],
     });
+    this.keepLog(name);
     this.services.set(name, service);
   }
 
@@ -144,6 +149,31 @@ export class ChaosCluster {
   /** kill -9, and waits until the process is gone. */
   async kill(name: ServiceName): Promise<void> {
     await this.service(name).kill('SIGKILL');
+  }
+
+  /** The process stands still: it keeps its connections, accepts new ones and answers nothing. */
+  pause(name: ServiceName): void {
+    process.kill(this.service(name).pid, 'SIGSTOP');
+  }
+
+  resume(name: ServiceName): void {
+    process.kill(this.service(name).pid, 'SIGCONT');
+  }
+
+  /** `/readyz` of a service as it answers now. */
+  async readiness(name: ServiceName): Promise<{ status: number; text: string }> {
+    const response = await fetch(`http://127.0.0.1:${statusPort(this.place(name))}/readyz`, {
+      signal: AbortSignal.timeout(5000),
+    });
+    return { status: response.status, text: await response.text() };
+  }
+
+  isRunning(name: ServiceName): boolean {
+    return this.services.get(name)?.exitCode === undefined;
+  }
+
+  grpcAddress(name: ServiceName): string {
+    return `127.0.0.1:${grpcPort(this.place(name))}`;
   }
 
   pid(name: ServiceName): number {
@@ -206,7 +236,9 @@ export class ChaosCluster {
       // No configuration of this account, no cluster of this working copy.
       { env: { ...process.env, HOME: this.directory.path, DRAGONFLY_HOME: this.directory.file('none') } },
     );
+    this.running.add(command);
     const ended = command.ended.then((end): Download => {
+      this.running.delete(command);
       if (!existsSync(reportFile)) return { ...end, output };
       return { ...end, output, report: JSON.parse(readFileSync(reportFile, 'utf8')) as DownloadReport };
     });
@@ -219,9 +251,16 @@ export class ChaosCluster {
 
   /** Ends every process and removes every file. */
   async destroy(): Promise<void> {
+    for (const command of this.running) command.kill('SIGKILL');
     await Promise.all([...this.services.values()].map((service) => service.kill('SIGKILL')));
+    for (const name of this.services.keys()) this.keepLog(name);
     await this.origin.close();
     this.directory.remove();
+  }
+
+  private keepLog(name: ServiceName): void {
+    const log = this.services.get(name)?.log();
+    if (LOG_DIRECTORY !== undefined && log !== undefined) appendFileSync(path.join(LOG_DIRECTORY, `${name}.log`), log);
   }
 
   private place(name: ServiceName): Place {

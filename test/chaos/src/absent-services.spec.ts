@@ -1,0 +1,155 @@
+import { schedulerV2 } from '@dragonfly/proto';
+import { createGrpcClient, unary } from '@dragonfly/rpc';
+import { Content, waitFor } from '@dragonfly/testkit';
+import { ChaosCluster } from './chaos-cluster.js';
+import { expectClearFailure, expectRight } from './expectations.js';
+
+const MIB = 1024 * 1024;
+const TEST_TIMEOUT_MS = 120_000;
+/** What a download may take longer because a service is not there. */
+const DEAD_SERVICE_COST_MS = 5000;
+
+describe('a cluster of which parts cannot be reached', () => {
+  let cluster: ChaosCluster;
+
+  beforeAll(async () => {
+    cluster = await ChaosCluster.start({
+      peers: 2,
+      without: ['manager', 'scheduler', 'seed', 'peer-1', 'peer-2'],
+    });
+  });
+
+  afterAll(async () => {
+    await cluster.destroy();
+  });
+
+  it(
+    'serves downloads from the source before a first word of the manager, and says what it waits for',
+    async () => {
+      await cluster.launch('peer-1');
+      const live = await waitFor(() => cluster.readiness('peer-1'), { what: 'peer-1 to answer', timeoutMs: 30_000 });
+      expect(live.status).toBe(503);
+      expect(live.text).toMatch(/dynconfig/);
+
+      const content = new Content(9 * MIB, 80);
+      const url = cluster.origin.put('/no-manager.bin', content);
+      const ended = await cluster.download(url, 'peer-1');
+      await expectRight(ended, content);
+      expect(ended.report?.traffic.source).toBe(content.lengthBytes);
+      expect(ended.durationMs).toBeLessThan(DEAD_SERVICE_COST_MS);
+
+      const forbidden = cluster.origin.put('/no-manager-no-source.bin', new Content(9 * MIB, 81));
+      expectClearFailure(await cluster.download(forbidden, 'peer-1', '--disable-back-to-source'), /source|peer/i);
+      expect(cluster.origin.bodyBytesSent('/no-manager-no-source.bin')).toBe(0);
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  it(
+    'comes together by itself when the rest is started, in whatever order',
+    async () => {
+      await cluster.launch('scheduler');
+      await cluster.launch('seed');
+      for (const name of ['scheduler', 'seed'] as const) {
+        const { status } = await waitFor(() => cluster.readiness(name), {
+          what: `${name} to answer`,
+          timeoutMs: 30_000,
+        });
+        expect({ name, status }).toEqual({ name, status: 503 });
+      }
+      await cluster.launch('manager');
+      await Promise.all((['manager', 'scheduler', 'seed', 'peer-1'] as const).map((name) => cluster.whenReady(name)));
+      const content = new Content(9 * MIB, 82);
+      const url = cluster.origin.put('/together.bin', content);
+      const ended = await cluster.download(url, 'peer-1');
+      await expectRight(ended, content);
+      expect(ended.report?.traffic.seed).toBe(content.lengthBytes);
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  it(
+    'serves a peer whose schedulers are all unreachable when it starts',
+    async () => {
+      await cluster.kill('scheduler');
+      await cluster.launch('peer-2');
+      await waitFor(() => cluster.readiness('peer-2'), { what: 'peer-2 to answer', timeoutMs: 30_000 });
+      const content = new Content(9 * MIB, 83);
+      const url = cluster.origin.put('/no-scheduler.bin', content);
+      const ended = await cluster.download(url, 'peer-2');
+      await expectRight(ended, content);
+      expect(ended.durationMs).toBeLessThan(DEAD_SERVICE_COST_MS);
+      await cluster.restart('scheduler');
+      await Promise.all((['seed', 'peer-1', 'peer-2'] as const).map((name) => cluster.whenReady(name)));
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  it(
+    'announces a host that the scheduler has forgotten again at once, instead of going to the source',
+    async () => {
+      const client = createGrpcClient(schedulerV2.SchedulerClient, cluster.grpcAddress('scheduler'));
+      try {
+        for (const peer of ['peer-1', 'peer-2'] as const) {
+          const hostId = `127.0.0.1-chaos-${peer}`;
+          await unary<schedulerV2.DeleteHostRequest, unknown>(
+            client.deleteHost.bind(client),
+            { hostId },
+            { deadlineMs: 5000 },
+          );
+          const content = new Content(9 * MIB, 84);
+          const path = `/forgotten-${peer}.bin`;
+          const ended = await cluster.download(cluster.origin.put(path, content), peer);
+          await expectRight(ended, content);
+          expect({ peer, source: ended.report?.traffic.source }).toEqual({ peer, source: 0 });
+          expect(cluster.origin.bodyBytesSent(path)).toBe(content.lengthBytes);
+        }
+      } finally {
+        client.close();
+      }
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  it(
+    'does not wait for parents that accept connections and say nothing',
+    async () => {
+      const content = new Content(9 * MIB, 85);
+      const url = cluster.origin.put('/frozen-parents.bin', content);
+      await expectRight(await cluster.download(url, 'peer-1'), content);
+      cluster.pause('peer-1');
+      cluster.pause('seed');
+      try {
+        const ended = await cluster.download(url, 'peer-2', '--timeout', '60s');
+        await expectRight(ended, content);
+        console.log(`frozen parents cost ${(ended.durationMs / 1000).toFixed(1)} s`);
+        expect(ended.durationMs).toBeLessThan(45_000);
+      } finally {
+        cluster.resume('peer-1');
+        cluster.resume('seed');
+      }
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  it(
+    'leaves parents that fall silent in mid-download',
+    async () => {
+      const content = new Content(48 * MIB, 86);
+      const url = cluster.origin.put('/freezing-parents.bin', { content, bytesPerSecond: 8 * MIB });
+      const download = cluster.begin(url, 'peer-2', '--timeout', '80s');
+      await cluster.whenPieces('peer-2', url, 2);
+      cluster.pause('seed');
+      const had = cluster.pieces('peer-2', url);
+      try {
+        const ended = await download.ended;
+        await expectRight(ended, content);
+        console.log(`a parent frozen in mid-download cost ${(ended.durationMs / 1000).toFixed(1)} s in all`);
+        expect(ended.report?.traffic.source).toBeLessThanOrEqual(content.lengthBytes - had.lengthBytes);
+      } finally {
+        cluster.resume('seed');
+      }
+    },
+    TEST_TIMEOUT_MS,
+  );
+});
