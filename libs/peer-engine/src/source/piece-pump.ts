@@ -4,6 +4,12 @@ import type { SourceBody } from '@dragonfly/sources';
 import { crc32, type BufferPool } from '@dragonfly/vortex';
 
 /**
+ * What a pump reads into when the pool has nothing: small, because there may be one for each connection. Waiting for a
+ * buffer would let a few origins that trickle, and hold theirs, stop all the others.
+ */
+const SPARE_BUFFER_BYTES = 64 * 1024;
+
+/**
  * Moves the bytes of one piece from a source's body to its place in the store, with their checksum. Reading the next
  * buffer overlaps with writing the last; at most two buffers are held.
  *
@@ -12,6 +18,7 @@ import { crc32, type BufferPool } from '@dragonfly/vortex';
 export class PiecePump {
   private checksum = 0;
   private movedBytes = 0;
+  private spare: Buffer | undefined;
   private readonly startedAtMs = performance.now();
 
   constructor(
@@ -32,7 +39,10 @@ export class PiecePump {
     let writing: Promise<void> = Promise.resolve();
     try {
       while (this.movedBytes < untilBytes) {
-        const buffer = await this.pool.acquire(signal);
+        const lent = this.pool.tryAcquire();
+        // There is one spare buffer, and it may be what is being written.
+        if (lent === undefined) await writing;
+        const buffer = lent ?? (this.spare ??= Buffer.allocUnsafeSlow(SPARE_BUFFER_BYTES));
         let isHandedOver = false;
         try {
           const wanted = Math.min(buffer.length, untilBytes - this.movedBytes);
@@ -47,7 +57,7 @@ export class PiecePump {
           writing.catch(() => {});
           this.movedBytes += count;
         } finally {
-          if (!isHandedOver) this.pool.release(buffer);
+          if (!isHandedOver) this.giveBack(buffer);
         }
       }
     } finally {
@@ -73,7 +83,11 @@ export class PiecePump {
     try {
       await this.writer.write(part, offset);
     } finally {
-      this.pool.release(buffer);
+      this.giveBack(buffer);
     }
+  }
+
+  private giveBack(buffer: Buffer): void {
+    if (buffer !== this.spare) this.pool.release(buffer);
   }
 }

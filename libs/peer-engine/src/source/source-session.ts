@@ -11,6 +11,8 @@ import type { SourceAccess } from './source-plan.js';
 /** Pause before a broken piece is tried again: 200 ms, doubling up to 5 s. */
 const RETRY_FIRST_MS = 200;
 const RETRY_MAX_MS = 5000;
+/** For bytes that nobody keeps. */
+const SKIP_BUFFER_BYTES = 256 * 1024;
 /** Tries of one piece, however much each of them brought. */
 const MAX_TRIES = 20;
 
@@ -232,7 +234,7 @@ export class SourceSession {
     const writer = task.beginPiece(number);
     if (writer === 'present' || writer === 'in-progress') {
       if (writer === 'in-progress') elsewhere.push(number);
-      return skip(body, lengthBytes, pool, signal);
+      return skip(body, lengthBytes, signal);
     }
     const pump = new PiecePump(writer, pool);
     try {
@@ -274,19 +276,15 @@ export class SourceSession {
 }
 
 /** Reads past bytes that are in the store already. */
-async function skip(body: SourceBody, lengthBytes: number, pool: BufferPool, signal: AbortSignal): Promise<number> {
-  const buffer = await pool.acquire(signal);
+async function skip(body: SourceBody, lengthBytes: number, signal: AbortSignal): Promise<number> {
+  const buffer = Buffer.allocUnsafe(SKIP_BUFFER_BYTES);
   let skipped = 0;
-  try {
-    while (skipped < lengthBytes) {
-      const count = await body.readInto(buffer.subarray(0, Math.min(buffer.length, lengthBytes - skipped)), signal);
-      if (count === 0) break;
-      skipped += count;
-    }
-    return skipped;
-  } finally {
-    pool.release(buffer);
+  while (skipped < lengthBytes) {
+    const count = await body.readInto(buffer.subarray(0, Math.min(buffer.length, lengthBytes - skipped)), signal);
+    if (count === 0) break;
+    skipped += count;
   }
+  return skipped;
 }
 
 /** What the origin decided (404, 403, changed content) stays decided; 5xx, 429 and bodies that end early may pass. */
