@@ -7,12 +7,14 @@ import { parentWeight, type ParentBandwidth } from './parent-weight.js';
 
 /** A host that sent load samples and then none for this long is taken for dead (they come every second). */
 const SILENCE_MS = 10_000;
+/** The first sample comes with the answer to the call; one who accepts connections and answers nothing is no parent. */
+const FIRST_SAMPLE_MS = 5000;
 
 /** A host that this daemon fetches from, for as long as somebody does. */
 export interface ParentHost {
   /** Worth of asking it now; see `parentWeight`. */
   weight(): number;
-  /** Whether it sent samples once and has stopped. */
+  /** Whether it has stopped sending samples, or has been asked for them and says nothing at all. */
   isSilent(): boolean;
   pieceStarted(): void;
   pieceEnded(): void;
@@ -29,8 +31,8 @@ interface Entry {
   users: number;
   inFlight: number;
   bandwidth: ParentBandwidth | undefined;
-  /** Of the last sample; undefined before the first and after the stream ended. */
-  sampledAtMs: number | undefined;
+  /** When it counts as silent, unless a sample comes; undefined once its stream has ended: it may have no such samples. */
+  silentAtMs: number | undefined;
   readonly stop: AbortController;
 }
 
@@ -49,7 +51,7 @@ export class SyncedParentHosts implements ParentHosts {
     entry.users += 1;
     return {
       weight: () => parentWeight(entry.bandwidth, entry.inFlight),
-      isSilent: () => entry.sampledAtMs !== undefined && performance.now() - entry.sampledAtMs > SILENCE_MS,
+      isSilent: () => entry.silentAtMs !== undefined && performance.now() > entry.silentAtMs,
       pieceStarted: () => {
         entry.inFlight += 1;
       },
@@ -70,7 +72,7 @@ export class SyncedParentHosts implements ParentHosts {
       users: 0,
       inFlight: 0,
       bandwidth: bandwidthOf(host.network),
-      sampledAtMs: undefined,
+      silentAtMs: performance.now() + FIRST_SAMPLE_MS,
       stop: new AbortController(),
     };
     this.entries.set(host.id, entry);
@@ -84,13 +86,13 @@ export class SyncedParentHosts implements ParentHosts {
       const call = connection.client.syncHost({ hostId: this.hostId, peerId });
       for await (const sample of readStream<commonV2.Host>(call, { signal: entry.stop.signal })) {
         entry.bandwidth = bandwidthOf(sample.network) ?? entry.bandwidth;
-        entry.sampledAtMs = performance.now();
+        entry.silentAtMs = performance.now() + SILENCE_MS;
       }
     } catch (error) {
       // Weights are advice: without samples the announced bandwidth goes on to serve.
       if (!entry.stop.signal.aborted) this.log.debug({ parent: host.id, err: error }, 'no load samples of a parent');
     } finally {
-      entry.sampledAtMs = undefined;
+      entry.silentAtMs = undefined;
       connection.release();
     }
   }
