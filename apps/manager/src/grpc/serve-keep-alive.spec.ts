@@ -1,4 +1,6 @@
 import { EventEmitter } from 'node:events';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { jest } from '@jest/globals';
 import { DfError } from '@dragonfly/errors';
 import { managerV2 } from '@dragonfly/proto';
@@ -74,6 +76,10 @@ describe('keep-alive stream', () => {
     // The test looks at the outcome later.
     served.catch(() => undefined);
   });
+  afterEach(async () => {
+    call.emit('cancelled');
+    await served.catch(() => undefined);
+  });
 
   it('opens with the first message, touches with each further one and closes with the stream', async () => {
     call.send();
@@ -115,6 +121,40 @@ describe('keep-alive stream', () => {
     leases.stop.abort(new DfError('unavailable', 'stopping'));
     await expect(served).rejects.toMatchObject({ code: 'unavailable' });
     expect(leases.events.at(-1)).toBe('close');
+  });
+
+  it('does not begin when the manager is stopping', async () => {
+    leases.stop.abort(new DfError('unavailable', 'stopping'));
+    const late = serveKeepAlive(new FakeCall(), leases);
+    await expect(late).rejects.toMatchObject({ code: 'unavailable' });
+    expect(leases.events).toEqual([]);
+  });
+
+  it('keeps nothing of the messages that it has handled', async () => {
+    setFlagsFromString('--expose-gc');
+    const collectGarbage = runInNewContext('gc') as () => void;
+    const sent: WeakRef<managerV2.KeepAliveRequest>[] = [];
+    async function* messages(): AsyncGenerator<managerV2.KeepAliveRequest, undefined> {
+      for (let n = 0; n < 100; n += 1) {
+        const message = { sourceType: managerV2.SourceType.SCHEDULER_SOURCE, hostname: 'h', ip: '', clusterId: 1n };
+        sent.push(new WeakRef(message));
+        yield message;
+      }
+      // The stream goes on, in silence.
+      await new Promise<never>(() => undefined);
+      return undefined;
+    }
+    const open = Object.assign(new EventEmitter(), { [Symbol.asyncIterator]: messages });
+    const longServed = serveKeepAlive(open, leases);
+    while (sent.length < 100) {
+      await settle();
+    }
+    await settle();
+    collectGarbage();
+    // The last one is what the stream looks at now.
+    expect(sent.slice(0, 99).filter((message) => message.deref() !== undefined)).toEqual([]);
+    open.emit('cancelled');
+    await longServed;
   });
 
   it('fails when the instance is gone', async () => {
