@@ -15,6 +15,7 @@ import {
   configOf,
   grpcPort,
   mergeSettings,
+  piecePort,
   PORTS_PER_SERVICE,
   socketOf,
   statusPort,
@@ -184,9 +185,12 @@ export class ChaosCluster {
     return this.service(name).log();
   }
 
-  /** URL of the metrics of a daemon. */
-  metricsUrl(name: DaemonName): string {
-    return `http://127.0.0.1:${this.place(name).firstPort + 4}/metrics`;
+  piecePort(name: DaemonName): number {
+    return piecePort(this.place(name));
+  }
+
+  lightSocket(name: DaemonName): string {
+    return this.socket(name).replace(/\.sock$/, '.light.sock');
   }
 
   socket(name: DaemonName): string {

@@ -32,6 +32,11 @@ export function statusPort({ firstPort }: Place): number {
   return firstPort + 1;
 }
 
+/** Port on which a daemon serves pieces. */
+export function piecePort({ firstPort }: Place): number {
+  return firstPort + 2;
+}
+
 /** Configuration of a service that runs in `place`, before a test's own settings are laid over it. */
 export function configOf(name: ServiceName, place: Place, { managerGrpc }: Addresses): Settings {
   switch (name) {
@@ -90,7 +95,7 @@ function daemonConfig(name: DaemonName, place: Place, managerGrpc: string): Sett
     upload: { server: { ip: HOST, port: grpcPort(place) } },
     manager: { addr: `http://${managerGrpc}`, ...(name === 'seed' ? { seedPeerClusterID: 1 } : {}) },
     ...(name === 'seed' ? { seedPeer: { enable: true, type: 'super' } } : {}),
-    storage: { dir: storeOf(place), keep: true, server: { ip: HOST, tcpPort: firstPort + 2 } },
+    storage: { dir: storeOf(place), keep: true, server: { ip: HOST, tcpPort: piecePort(place) } },
     proxy: { server: { ip: HOST, port: firstPort + 3 } },
     health: { server: { ip: HOST, port: statusPort(place) } },
     metrics: { server: { ip: HOST, port: firstPort + 4 } },
