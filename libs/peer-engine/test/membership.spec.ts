@@ -105,14 +105,14 @@ describe.each([PEER_PROFILE, SEED_PROFILE])('a $name with a manager (seed 001-5)
 });
 
 describe('a seed peer', () => {
-  it('registers again when the manager was restarted', async () => {
+  it('stays ready while the manager is away, says so, and registers again when it is back', async () => {
     const a = await daemon('a', SEED_PROFILE);
     await ready(a);
     const { port } = manager;
     await manager.stop();
-    await waitFor(() => a.engine.readiness.snapshot().conditions['manager-registered']?.ok === false, {
-      what: 'the loss of the registration',
-    });
+    const condition = () => a.engine.readiness.snapshot().conditions['manager-registered'];
+    await waitFor(() => condition()?.detail?.startsWith('manager away'), { what: 'the loss of the registration' });
+    expect(condition()?.ok).toBe(true);
     await manager.serve(port);
     await waitFor(() => manager.registered.length === 2, { what: 'the second registration', timeoutMs: 20_000 });
   });

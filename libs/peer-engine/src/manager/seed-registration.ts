@@ -24,7 +24,11 @@ export interface SeedRegistrationOptions {
   readonly location?: string | null | undefined;
   readonly keepAliveIntervalMs: number;
   readonly log: Logger;
-  readonly onState: (isRegistered: boolean, detail: string) => void;
+  /**
+   * Told of every change. Once registered that stays true: peers and schedulers that know this seed go on without the
+   * manager, and only the detail tells that it is away.
+   */
+  readonly onState: (hasRegistered: boolean, detail: string) => void;
 }
 
 /**
@@ -52,17 +56,19 @@ export class SeedRegistration {
     const { log, onState } = this.options;
     const { signal } = this.stopped;
     let failures = 0;
+    let hasRegistered = false;
     while (!signal.aborted) {
       const startedAtMs = performance.now();
       try {
         await this.register();
+        hasRegistered = true;
         onState(true, `member of seed peer cluster ${this.options.clusterId}`);
         await this.keepAlive();
         return;
       } catch (caught) {
         if (signal.aborted) return;
         const reason = DfError.from(caught).message;
-        onState(false, reason);
+        onState(hasRegistered, hasRegistered ? `manager away: ${reason}` : reason);
         log.warn({ reason }, 'the manager does not hold the registration of this seed peer');
       }
       failures = performance.now() - startedAtMs > STABLE_MS ? 1 : failures + 1;
@@ -93,12 +99,12 @@ export class SeedRegistration {
   private async keepAlive(): Promise<void> {
     const { client, identity, clusterId, keepAliveIntervalMs } = this.options;
     const { signal } = this.stopped;
-    const ended = Promise.withResolvers<never>();
-    // Seen below, or not at all when we stop first.
-    ended.promise.catch(() => {});
+    // Not a promise that each wait is raced against: every race would leave something on it, and streams live for months.
+    const ended = new AbortController();
+    const woken = AbortSignal.any([signal, ended.signal]);
     const stream: ClientWritableStream<managerV2.KeepAliveRequest> = client.keepAlive(
       (error: Error | null, _answer?: Empty) => {
-        ended.reject(
+        ended.abort(
           error === null ? new DfError('unavailable', 'the manager ended the keep-alive') : errorOfCall(error),
         );
       },
@@ -116,8 +122,9 @@ export class SeedRegistration {
         if (stream.writableLength > MAX_UNREAD_BYTES) {
           throw new DfError('unavailable', 'the manager does not read the keep-alive');
         }
-        const isGoingOn = await Promise.race([sleep(keepAliveIntervalMs, signal), ended.promise]);
-        if (!isGoingOn) return;
+        await sleep(keepAliveIntervalMs, woken);
+        if (signal.aborted) return;
+        ended.signal.throwIfAborted();
       }
     } finally {
       if (signal.aborted) stream.end();
