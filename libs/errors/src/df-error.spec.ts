@@ -39,6 +39,20 @@ describe('DfError.from', () => {
     });
   });
 
+  it.each([
+    [
+      'No connection established. Last error: Error: connect ECONNREFUSED 127.0.0.1:65003. Resolution note: ',
+      'no connection: connect ECONNREFUSED 127.0.0.1:65003',
+    ],
+    ['No connection established. Last error: null. Resolution note: name not found', 'no connection: name not found'],
+    ['Name resolution failed for target dns:manager:65003', 'Name resolution failed for target dns:manager:65003'],
+  ])('says plainly why there is no connection: %s', (details, message) => {
+    expect(DfError.from(Object.assign(new Error(details), { code: 14, details }))).toMatchObject({
+      code: 'unavailable',
+      message,
+    });
+  });
+
   it('accepts what is no Error at all', () => {
     expect(DfError.from('boom')).toMatchObject({ code: 'internal', message: 'boom' });
   });

@@ -79,7 +79,7 @@ export class DfError extends Error {
       return new DfError('deadline-exceeded', 'the operation timed out', { cause: caught });
     }
     if (isServiceError(caught)) {
-      return new DfError(codeOfGrpcStatus(caught.code), caught.details || caught.message, {
+      return new DfError(codeOfGrpcStatus(caught.code), plainDetails(caught.details || caught.message), {
         cause: caught,
         details: { status: caught.code },
       });
@@ -112,6 +112,14 @@ interface ServiceErrorLike extends Error {
 function isServiceError(error: Error): error is ServiceErrorLike {
   const candidate = error as Partial<ServiceErrorLike>;
   return typeof candidate.code === 'number' && typeof candidate.details === 'string';
+}
+
+/** Of what grpc-js says when it has no connection only the reason: the rest is about its own workings. */
+function plainDetails(text: string): string {
+  const reason = /^No connection established\. Last error: (?:Error: )?(.*?)\.? Resolution note: *(.*)$/s.exec(text);
+  if (reason === null) return text;
+  const [, lastError = '', note = ''] = reason;
+  return `no connection: ${[lastError, note].filter((part) => part !== '' && part !== 'null').join('; ')}`;
 }
 
 function isDfErrorShaped(caught: unknown): caught is DfError {
