@@ -5,7 +5,7 @@ import { parseArguments } from './parse-arguments.js';
 const MIB = 1024 * 1024;
 
 function options(words: readonly string[], env: NodeJS.ProcessEnv = {}): DownloadOptions {
-  return readOptions(parseArguments(words), { cwd: '/work', env });
+  return readOptions(parseArguments(words), { cwd: '/here', env });
 }
 
 function refusal(words: readonly string[], env: NodeJS.ProcessEnv = {}): string {
@@ -22,7 +22,7 @@ describe('options', () => {
   it('of the form of today refuse an existing output, keep silent and end after two hours', () => {
     expect(options(['http://h/a', '-O', 'b'])).toMatchObject({
       url: 'http://h/a',
-      outputPath: '/work/b',
+      outputPath: '/here/b',
       mayReplaceOutput: false,
       makesDirectories: false,
       printsLines: false,
@@ -49,7 +49,7 @@ describe('options', () => {
   });
 
   it('replace an output that was not named', () => {
-    expect(options(['http://h/dir/file.txt'])).toMatchObject({ outputPath: '/work/file.txt', mayReplaceOutput: true });
+    expect(options(['http://h/dir/file.txt'])).toMatchObject({ outputPath: '/here/file.txt', mayReplaceOutput: true });
   });
 
   it.each<[flags: string, result: Partial<DownloadOptions>]>([
@@ -72,18 +72,18 @@ describe('options', () => {
     ['-p p2p', { schedulingPolicy: 'auto', isSourceOnly: false }],
     ['--scheduling-policy always', { schedulingPolicy: 'always' }],
     ['-e unix:///run/d.sock', { endpoint: '/run/d.sock' }],
-    ['-e d.sock', { endpoint: '/work/d.sock' }],
+    ['-e d.sock', { endpoint: '/here/d.sock' }],
     ['--no-daemon', { mayStartDaemon: false }],
     [
       '--workhome w --logdir l --config c.yaml',
-      { workHome: '/work/w', logDirectory: '/work/l', daemonConfigFile: '/work/c.yaml' },
+      { workHome: '/here/w', logDirectory: '/here/l', daemonConfigFile: '/here/c.yaml' },
     ],
     ['--no-progress', { progress: 'never' }],
     ['-b', { progress: 'at-once' }],
     ['--console', { logLevel: 'info' }],
     ['--console --verbose', { logLevel: 'debug' }],
     ['--console -l warn', { logLevel: 'warn' }],
-    ['--report r.json', { reportFile: '/work/r.json' }],
+    ['--report r.json', { reportFile: '/here/r.json' }],
   ])('read %s', (flags, result) => {
     expect(options(['http://h/a', ...flags.split(' ')])).toMatchObject(result);
   });
