@@ -24,7 +24,7 @@ export class BodyReader {
   /** Bytes that the present call has put into its target. */
   #callBytes = 0;
   /** Met after bytes that are good; they are handed out first. */
-  #failure: unknown;
+  #failure: Error | undefined;
 
   constructor(reader: SocketReader, framing: BodyFraming) {
     this.#reader = reader;
@@ -54,7 +54,7 @@ export class BodyReader {
       await this.#read(target);
     } catch (error) {
       if (this.#callBytes === 0) throw error;
-      this.#failure = error;
+      this.#failure = Error.isError(error) ? error : new Error(String(error));
     }
     return this.#callBytes;
   }

@@ -46,7 +46,7 @@ export class HttpBody implements SourceBody {
   }
 
   async readInto(buffer: Uint8Array, signal?: AbortSignal): Promise<number> {
-    if (this.#failure !== undefined) throw this.#failure;
+    this.#throwIfFailed();
     if (buffer.byteLength === 0) throw new DfError('invalid-argument', 'a body is read into at least one byte');
     if (this.#isReading) throw new DfError('failed-precondition', 'a body is read by one caller at a time');
     if (this.#options.body.isOver) return 0;
@@ -57,7 +57,7 @@ export class HttpBody implements SourceBody {
     try {
       const bytes = await this.#options.body.readInto(buffer);
       // Given up meanwhile: nobody wants what came before that.
-      if (this.#failure !== undefined) throw this.#failure;
+      this.#throwIfFailed();
       this.#readBytes += bytes;
       this.#checkLength();
       if (this.#options.body.isOver) this.#release();
@@ -70,6 +70,10 @@ export class HttpBody implements SourceBody {
       this.#isReading = false;
       signal?.removeEventListener('abort', onAbort);
     }
+  }
+
+  #throwIfFailed(): void {
+    if (this.#failure !== undefined) throw this.#failure;
   }
 
   /** A chunked part says its length only in Content-Range; `length` framing checks itself. */
