@@ -14,7 +14,7 @@ import { ViewCache } from './dynconfig/view-cache.js';
 import { addressOf, type HostIdentity } from './host/identity.js';
 import { SeedRegistration } from './manager/seed-registration.js';
 import type { RoleProfile } from './role-profile.js';
-import { AnnouncePeerConversation, PROOF_OF_LIFE_DEADLINE_MS, type Conversation } from './scheduler/conversation.js';
+import { AnnouncePeerConversation, type Conversation } from './scheduler/conversation.js';
 import { isServing } from './scheduler/health-check.js';
 import type { SchedulerLink } from './scheduler/scheduler-link.js';
 import { SchedulerSet } from './scheduler/scheduler-set.js';
@@ -110,7 +110,7 @@ export class ClusterMembership {
     return new AnnouncePeerConversation(
       link.client.announcePeer(),
       { hostId: this.options.identity.hostId, taskId, peerId },
-      (signal) => isServing(link.client, PROOF_OF_LIFE_DEADLINE_MS, signal),
+      (deadlineMs, signal) => isServing(link.client, deadlineMs, signal),
     );
   }
 

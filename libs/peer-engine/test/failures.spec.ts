@@ -208,13 +208,13 @@ describe('parents', () => {
 
 describe('schedulers', () => {
   it('that are dead cost less than a second (seed 001-11, 002-53)', async () => {
-    const url = origin.put('/file', CONTENT);
+    const url = origin.put('/file', new Content(100));
     const child = await daemon('child');
     await scheduler.stop();
     const startedAt = performance.now();
-    const done = await child.get({ url, output: dir.file('child.out') });
-    expect(done.traffic.fromSource).toBe(CONTENT.lengthBytes);
-    expect(performance.now() - startedAt).toBeLessThan(5000);
+    const done = await child.get({ url, output: dir.file('child.out'), schedulingPolicy: 'always' });
+    expect(done.traffic.fromSource).toBe(100);
+    expect(performance.now() - startedAt).toBeLessThan(1000);
   });
 
   it('that accept connections and say nothing are left after less than a second (seed 001-11)', async () => {
@@ -226,7 +226,8 @@ describe('schedulers', () => {
     const startedAt = performance.now();
     const done = await child.get({ url, output: dir.file('child.out'), schedulingPolicy: 'always' });
     expect(done.traffic.fromSource).toBe(100);
-    expect(performance.now() - startedAt).toBeLessThan(2500);
+    // 300 ms of patience and 600 ms for the look; the rest is the download itself on a busy machine.
+    expect(performance.now() - startedAt).toBeLessThan(1500);
   });
 
   it('that vanish in the middle do not stop the pieces, and the next scheduler takes over', async () => {

@@ -1,4 +1,5 @@
 import { status as Status, type ClientDuplexStream } from '@grpc/grpc-js';
+import { setImmediate } from 'node:timers/promises';
 import { DfError } from '@dragonfly/errors';
 import type { schedulerV2 } from '@dragonfly/proto';
 import { sleep, within } from '../backoff.js';
@@ -10,10 +11,10 @@ export type ScheduleAnswer = NonNullable<schedulerV2.AnnouncePeerResponse['respo
 
 /** Without an answer for this long the scheduler's health is looked at, beside the waiting. */
 const PROOF_OF_LIFE_AFTER_MS = 300;
-/** And again and again at this distance. */
-const PROOF_OF_LIFE_INTERVAL_MS = 5000;
 /** Deadline of that look. With the pause before it: a dead scheduler costs less than a second. */
-export const PROOF_OF_LIFE_DEADLINE_MS = 600;
+const PROOF_OF_LIFE_DEADLINE_MS = 600;
+/** One that has shown a sign of life is looked at again at this distance, and may take as long to answer. */
+const PATIENT_PROOF_MS = 5000;
 /** How long the scheduler may take to close the stream after the last message. */
 const CLOSE_TIMEOUT_MS = 10_000;
 /** Reports that a scheduler does not read are kept up to this size; beyond it the conversation is given up. */
@@ -54,16 +55,21 @@ export class AnnouncePeerConversation implements Conversation {
   private wake: (() => void) | undefined;
   private lost: DfError | undefined;
   private isEnded = false;
+  /** The scheduler has sent headers or more: it lives, or lived a moment ago. */
+  private hasShownLife = false;
 
   /**
    * @param call a stream that was just opened
-   * @param isAlive looks at the scheduler's health by another call; bounded, never throws
+   * @param isAlive looks at the scheduler's health by another call; never throws
    */
   constructor(
     private readonly call: AnnouncePeerCall,
     private readonly ids: ConversationIds,
-    private readonly isAlive: (signal: AbortSignal) => Promise<boolean>,
+    private readonly isAlive: (deadlineMs: number, signal: AbortSignal) => Promise<boolean>,
   ) {
+    call.on('metadata', () => {
+      this.hasShownLife = true;
+    });
     call.on('data', (message: schedulerV2.AnnouncePeerResponse) => {
       this.receive(message);
     });
@@ -159,15 +165,20 @@ export class AnnouncePeerConversation implements Conversation {
   private async watchLife(signal: AbortSignal): Promise<void> {
     let pauseMs = PROOF_OF_LIFE_AFTER_MS;
     while (await sleep(pauseMs, signal)) {
-      const alive = await this.isAlive(signal);
-      if (signal.aborted) return;
-      if (!alive) {
-        this.lose(new DfError('unavailable', 'the scheduler does not answer'));
-        this.call.cancel();
-        this.wake?.();
-        return;
+      if (!this.hasShownLife || pauseMs === PATIENT_PROOF_MS) {
+        const hadShownLife = this.hasShownLife;
+        const isAlive = await this.isAlive(hadShownLife ? PATIENT_PROOF_MS : PROOF_OF_LIFE_DEADLINE_MS, signal);
+        // When this process itself was held up, timers fire before what has arrived meanwhile is read: let it be read.
+        await setImmediate();
+        if (signal.aborted) return;
+        if (!isAlive && hadShownLife === this.hasShownLife) {
+          this.lose(new DfError('unavailable', 'the scheduler does not answer'));
+          this.call.cancel();
+          this.wake?.();
+          return;
+        }
       }
-      pauseMs = PROOF_OF_LIFE_INTERVAL_MS;
+      pauseMs = PATIENT_PROOF_MS;
     }
   }
 
