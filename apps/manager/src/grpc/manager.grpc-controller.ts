@@ -59,6 +59,8 @@ export class ManagerGrpcController {
       downloadPort: request.downloadPort,
       clusterId: Number(request.seedPeerClusterId),
     });
+    const { id, hostName, ip, port, seedPeerClusterId } = registered.seedPeer;
+    this.log.info({ id, hostName, ip, port, seedPeerClusterId }, 'seed peer has registered');
     return seedPeerMessage(registered);
   }
 
@@ -82,7 +84,7 @@ export class ManagerGrpcController {
     }
     const clusterId = Number(request.schedulerClusterId);
     const { hostname, ip } = request;
-    await this.schedulers.register({
+    const { id, port } = await this.schedulers.register({
       hostname,
       ip,
       port: request.port,
@@ -92,6 +94,7 @@ export class ManagerGrpcController {
       features: request.features,
       config,
     });
+    this.log.info({ id, hostName: hostname, ip, port, schedulerClusterId: clusterId }, 'scheduler has registered');
     return schedulerMessage({ ...(await this.schedulers.get(hostname, ip, clusterId)), seedPeers: [] }, false);
   }
 
