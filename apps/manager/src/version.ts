@@ -1,9 +1,7 @@
-import { readFileSync } from 'node:fs';
+import { packageVersion } from '@dragonfly/service';
 
 /** Version of this program, from its package file. */
-export const VERSION = String(
-  (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: unknown }).version,
-);
+export const VERSION = packageVersion(import.meta.url);
 
 /** How this program names itself to others; the prefix marks ours. */
 export const GIT_VERSION = `dfts-${VERSION}`;

@@ -38,7 +38,10 @@ describe('manager process', () => {
 
   it('tells its usage and its version', async () => {
     expect(await manager('--help')).toMatchObject({ code: 0, stdout: expect.stringContaining('--insecure-dev') });
-    expect(await manager('--version')).toMatchObject({ code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
+    expect(await manager('--version')).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^manager \d+\.\d+\.\d+\n$/),
+    });
     expect(await manager('--nope')).toMatchObject({ code: 2, stderr: expect.stringContaining('--nope') });
   });
 
@@ -48,7 +51,7 @@ describe('manager process', () => {
       code: 0,
     });
     expect(await manager('config', 'check', '--config', config({ objectStorage: { enable: true } }))).toMatchObject({
-      code: 2,
+      code: 1,
       stderr: expect.stringContaining('objectStorage.secretKey: is required'),
     });
     const typo = config({ server: { rest: { adr: ':1' } } });
@@ -56,7 +59,7 @@ describe('manager process', () => {
       code: 0,
       stdout: expect.stringContaining('did you mean'),
     });
-    expect((await manager('config', 'check', '--strict', '--config', typo)).code).toBe(2);
+    expect((await manager('config', 'check', '--strict', '--config', typo)).code).toBe(1);
   });
 
   it('says in one line why it cannot start', async () => {

@@ -60,7 +60,7 @@ describe('the peer process', () => {
     expect(await service.stop()).toBe(0);
     expect(existsSync(socket)).toBe(false);
     expect(existsSync(dir.file('d.light.sock'))).toBe(false);
-    expect(service.log()).toContain('"msg":"daemon stopped"');
+    expect(service.log()).toContain('"msg":"stopped"');
   });
 
   it('tells its version and its flags', async () => {

@@ -69,18 +69,17 @@ it('checks a configuration', async () => {
   const file = configFile('scheduler: {retryIntervall: 1s}\n');
   expect(await run('config', 'check', '--config', file)).toMatchObject({
     code: 0,
-    stdout: expect.stringContaining('ok'),
-    stderr: expect.stringContaining('retryIntervall'),
+    stdout: expect.stringMatching(/warning: .*retryIntervall[^]*: ok\n$/),
   });
   expect(await run('config', 'check', '--config', file, '--strict')).toMatchObject({
-    code: 2,
+    code: 1,
     stderr: expect.stringContaining('retryIntervall'),
   });
 }, 20_000);
 
 it('refuses a wrong configuration before anything else, naming file and key', async () => {
   const { code, stderr } = await run('--config', configFile('scheduler: {waitTimeout: soon}\n'));
-  expect(code).toBe(2);
+  expect(code).toBe(1);
   expect(stderr).toMatch(/scheduler\.yaml: scheduler\.waitTimeout: /);
 });
 

@@ -1,26 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { SEED_PROFILE } from '@dragonfly/peer-engine';
-import { runDaemon } from '@dragonfly/peer-shell';
+import { daemonProgram } from '@dragonfly/peer-shell';
+import { packageVersion, runService } from '@dragonfly/service';
 
-const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
-  version: string;
-};
-
-runDaemon(SEED_PROFILE, {
-  args: process.argv.slice(2),
-  env: process.env,
-  version,
-  print: (text) => process.stdout.write(text),
-  exit: (code) => process.exit(code),
-  onStopSignal: (listener) => {
-    for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const) process.on(signal, () => listener(signal));
-  },
-}).then(
-  (code) => {
-    if (code !== undefined) process.exitCode = code;
-  },
-  (error: unknown) => {
-    process.stderr.write(`seed-peer: ${Error.isError(error) ? error.message : String(error)}\n`);
-    process.exit(1);
-  },
-);
+await runService(daemonProgram(SEED_PROFILE, packageVersion(import.meta.url), process.env), process);

@@ -1,7 +1,6 @@
 /**
- * Command line and gRPC servers around the peer engine; what the two apps share.
+ * The daemon as a program: the peer engine with Nest around its gRPC services; what the two apps share.
  * @packageDocumentation
  */
-export { helpOf, parseCommandLine, type Command, type ServeCommand } from './command-line.js';
 export { Daemon } from './daemon.js';
-export { runDaemon, type ProcessView } from './run-daemon.js';
+export { daemonProgram, type DaemonSettings } from './daemon-program.js';
