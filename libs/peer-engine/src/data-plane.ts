@@ -7,9 +7,9 @@ import type { DaemonConfig } from './config/schema.js';
 import { StoredPieceSource } from './pieces/stored-piece-source.js';
 import type { UploadCounters } from './pieces/upload-counters.js';
 
-/** Buffers for bytes from sources: two a connection, so 32 connections run at full speed. 64 MiB at most. */
-const SOURCE_BUFFER_BYTES = 1024 * 1024;
-const MAX_SOURCE_BUFFERS = 64;
+/** Buffers for bytes from sources: two a connection, so 128 connections run at full speed. 64 MiB at most. */
+const SOURCE_BUFFER_BYTES = 256 * 1024;
+const MAX_SOURCE_BUFFERS = 256;
 
 /** Proxies for origins, as programs take them from the environment. */
 export interface SourceProxy {
