@@ -39,6 +39,10 @@ known_services() {
   done
 }
 
+# Node sizes the young generation of the heap by the memory of the machine: 60 MiB and more a process that none of ours
+# needs. Measured in docs/PERFORMANCE.md.
+YOUNG_GENERATION=--max-semi-space-size=4
+
 entry_point() { say "$ROOT/apps/$(role_of "$1")/dist/main.js"; }
 
 # How long a new process may take to become the service's program (the shell forks first).
@@ -56,7 +60,7 @@ start_service() {
   # DRAGONFLY_HOME is ours; to the services every DRAGONFLY_ variable is a configuration key.
   # The trailing --console also ends the argument that is_ours looks for.
   # shellcheck disable=SC2086 # empty where there is no setsid
-  env -u DRAGONFLY_HOME nohup $new_session node --enable-source-maps "$(entry_point "$service")" \
+  env -u DRAGONFLY_HOME nohup $new_session node "$YOUNG_GENERATION" "$(entry_point "$service")" \
     --config "$(config_of "$service")" --console >>"$log" 2>&1 </dev/null &
   pid=$!
   printf '%s\n' "$pid" >"$(pid_file "$service")"
