@@ -15,6 +15,8 @@ const WRITE_RETRY_MS = 5;
 const EXIT_CODE_OF_SIGTERM = 143;
 
 /** The daemon that belongs to this dfget, beside it in the tree. */
+/** A daemon needs no more; by itself Node would take 60 MiB (docs/PERFORMANCE.md). */
+const YOUNG_GENERATION = '--max-semi-space-size=4';
 const DAEMON_MAIN = path.join(import.meta.dirname, '../../peer/dist/main.js');
 
 async function main(words: string[]): Promise<void> {
@@ -44,8 +46,9 @@ async function main(words: string[]): Promise<void> {
 /** `dfget daemon` of the 2.0 line: the peer daemon in the foreground, in place of this process. */
 function runDaemon(words: readonly string[]): never {
   const { command, args } = daemonProgram(process.env['DFGET_DFDAEMON']);
-  if (!existsSync(command) || !existsSync(args[0] ?? command)) {
-    writeAll(2, `dfget: the daemon is not installed at ${args[0] ?? command}; DFGET_DFDAEMON can name another place\n`);
+  const program = args.at(-1) ?? command;
+  if (!existsSync(command) || !existsSync(program)) {
+    writeAll(2, `dfget: the daemon is not installed at ${program}; DFGET_DFDAEMON can name another place\n`);
     process.exit(1);
   }
   process.execve?.(command, [command, ...args, ...words], process.env);
@@ -74,9 +77,11 @@ function createHost(): CommandHost {
 }
 
 function daemonProgram(configured: string | undefined): DaemonProgram {
-  if (configured === undefined || configured === '') return { command: process.execPath, args: [DAEMON_MAIN] };
+  if (configured === undefined || configured === '') {
+    return { command: process.execPath, args: [YOUNG_GENERATION, DAEMON_MAIN] };
+  }
   return /\.[cm]?js$/.test(configured)
-    ? { command: process.execPath, args: [configured] }
+    ? { command: process.execPath, args: [YOUNG_GENERATION, configured] }
     : { command: configured, args: [] };
 }
 
