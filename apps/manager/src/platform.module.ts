@@ -2,6 +2,7 @@ import { KeyValueStore, Lock, type Kv } from '@dragonfly/kv';
 import { Database } from '@dragonfly/persistence';
 import { Readiness } from '@dragonfly/telemetry';
 import { type DynamicModule, Module, type Provider } from '@nestjs/common';
+import { atMostEvery } from './at-most-every.js';
 import { loadPolicies, type Policies, PolicyCache } from './auth/policies.js';
 import { SessionTokens } from './auth/session-tokens.js';
 import { Clock } from './clock.js';
@@ -10,6 +11,9 @@ import { ManagerMetrics } from './status/manager-metrics.js';
 import { GenerationCache } from './topology/generation-cache.js';
 import { loadTopology, type Topology } from './topology/topology.js';
 import { TopologyCache } from './topology/topology-cache.js';
+
+/** Pause between two warnings: while the key-value store is away every question of every daemon goes past the cache. */
+const BYPASS_WARNING_INTERVAL_MS = 30_000;
 
 /** What exists before the application: connections, settings and the process' own things. */
 export interface ManagerParts {
@@ -50,7 +54,9 @@ function caches({ database, kv, log, cacheMaxAgeMs: maxAgeMs }: ManagerParts): P
   const shared = {
     store: kv.store,
     maxAgeMs,
-    onError: (error: unknown): void => log.warn({ err: error }, 'the cache is bypassed'),
+    onError: atMostEvery(BYPASS_WARNING_INTERVAL_MS, (error: unknown): void => {
+      log.warn({ err: error }, 'the cache is bypassed');
+    }),
   };
   const topology = new GenerationCache<Topology>({
     ...shared,
