@@ -1,5 +1,6 @@
 import { DfError, isErrorCode } from '@dragonfly/errors';
 import net from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { encodeMessage, FrameReader, type JsonObject } from './frame.js';
 import {
   LIGHT_PROTOCOL_VERSION,
@@ -17,6 +18,8 @@ import { parseDaemonMessage } from './validate.js';
 /** A local socket accepts at once or not at all; the same bound as towards the gRPC socket. */
 const DEFAULT_CONNECT_TIMEOUT_MS = 3_000;
 const DEFAULT_HELLO_TIMEOUT_MS = 3_000;
+/** Mean pause before a socket is tried again whose backlog is full of others. */
+const FULL_RETRY_MS = 20;
 
 export interface LightConnectOptions {
   /** @default 3000 */
@@ -54,8 +57,24 @@ export class LightClient {
    * @throws DfError `unavailable` with `details.errno` (`ENOENT`: no socket, `ECONNREFUSED`: no daemon behind it, …),
    * `permission-denied`, `deadline-exceeded`, or `cancelled`
    */
-  static connect(path: string, options: LightConnectOptions = {}): Promise<LightClient> {
+  static async connect(path: string, options: LightConnectOptions = {}): Promise<LightClient> {
     const { timeoutMs = DEFAULT_CONNECT_TIMEOUT_MS, signal } = options;
+    const giveUpAtMs = performance.now() + timeoutMs;
+    for (;;) {
+      try {
+        return await LightClient.#connectOnce(path, giveUpAtMs - performance.now(), signal);
+      } catch (error) {
+        const isFull = DfError.from(error).details['errno'] === 'EAGAIN';
+        if (!isFull || performance.now() + FULL_RETRY_MS > giveUpAtMs) throw error;
+      }
+      // Unlike a TCP connection, one to a unix socket with a full backlog is refused at once instead of waiting.
+      await sleep(FULL_RETRY_MS * (0.5 + Math.random()), undefined, { signal }).catch(() => {
+        throw cancelled(signal);
+      });
+    }
+  }
+
+  static #connectOnce(path: string, timeoutMs: number, signal: AbortSignal | undefined): Promise<LightClient> {
     return new Promise((resolve, reject) => {
       if (signal?.aborted === true) {
         reject(cancelled(signal));

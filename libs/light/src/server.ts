@@ -18,6 +18,8 @@ import { parseClientMessage } from './validate.js';
 const DEFAULT_MAX_CONNECTIONS = 256;
 /** Connections being told that the server is full; beyond them a connection is closed without a word. */
 const MAX_REFUSALS = 64;
+/** dfgets that come at the same instant and wait to be accepted; the kernel may allow fewer. */
+const LISTEN_BACKLOG = 4096;
 /** A connection without a request under way is closed after this time. */
 const DEFAULT_IDLE_TIMEOUT_MS = 30_000;
 /** Progress is dropped while more than this waits to be read by the client. */
@@ -103,7 +105,7 @@ export class LightServer {
     const server = net.createServer();
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
-      server.listen(temporaryPath, resolve);
+      server.listen({ path: temporaryPath, backlog: LISTEN_BACKLOG }, resolve);
     }).catch((error: unknown) => {
       throw new DfError(DfError.from(error).code, `cannot listen on ${options.path}: ${DfError.from(error).message}`, {
         cause: error,

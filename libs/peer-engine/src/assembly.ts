@@ -222,6 +222,7 @@ async function build(options: PeerEngineOptions, closing: (() => Promise<void> |
   const light = await LightServer.start({
     path: config.download.lightSocketPath,
     mode: SOCKET_MODE,
+    maxConnections: MAX_LIGHT_CONNECTIONS,
     handler: new LightService({
       version: options.version,
       pid: process.pid,
@@ -272,6 +273,12 @@ async function build(options: PeerEngineOptions, closing: (() => Promise<void> |
     },
   };
 }
+
+/**
+ * dfgets served at once. One that is refused goes to the source by itself, which a crowd of them must not do; a
+ * connection costs a descriptor and a few kilobytes.
+ */
+const MAX_LIGHT_CONNECTIONS = 4096;
 
 /** How long an eviction waits to be told to the scheduler. */
 const GOODBYE_TIMEOUT_MS = 5000;

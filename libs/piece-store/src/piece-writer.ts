@@ -97,7 +97,7 @@ export class PieceWriter {
 
   /**
    * Gives the piece up; bytes written so far are ignored and overwritten by the next writer. The piece is free once
-   * writes still under way have ended (see `StoredTask.whenWriterEnds`). Does nothing after `commit`.
+   * writes still under way have ended. Does nothing after `commit`.
    */
   abort(): void {
     if (this.#state !== 'open') return;
