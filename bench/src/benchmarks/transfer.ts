@@ -69,8 +69,8 @@ async function pairFigures(context: BenchmarkContext, cluster: Cluster, version:
   if (parent === undefined || child === undefined) throw new Error('a pair has two peers');
   const url = context.origin.url(FILE, version);
   const [fill, output] = [join(context.directory, 'parent-output'), join(context.directory, 'child-output')];
+  // The parent's own output stays until the end: touching a hard link makes a parent check its pieces once more.
   await parent.download(url, fill);
-  rmSync(fill);
   settleDisk();
   for (const { pid } of [parent, child]) resetPeakRss(pid);
   const [parentBefore, childBefore] = [cpuSeconds(parent.pid), cpuSeconds(child.pid)];
@@ -91,6 +91,7 @@ async function pairFigures(context: BenchmarkContext, cluster: Cluster, version:
     throw new Error(`the origin sent ${bodyBytes} bytes: the child did not fetch from the parent`);
   }
   rmSync(output);
+  rmSync(fill);
   await child.forget(url);
   await parent.forget(url);
   return figures;

@@ -11,6 +11,8 @@ import { inRoot } from './paths.ts';
 const IP = '127.0.0.1';
 const DELETE_TIMEOUT_MS = 30_000;
 const READY_TIMEOUT_MS = 60_000;
+/** As run.sh and the images start our services. */
+const YOUNG_GENERATION = '--max-semi-space-size=4';
 
 /** Whose daemons: ours, or the released Rust ones under our manager and scheduler. */
 export type Make = { readonly kind: 'ours' } | { readonly kind: 'real'; readonly binaries: string };
@@ -195,7 +197,7 @@ export class Cluster {
     return this.startTimed({
       name,
       command: process.execPath,
-      args: [inRoot(program), '--config', file, '--console'],
+      args: [YOUNG_GENERATION, inRoot(program), '--config', file, '--console'],
       readyUrl,
     });
   }
