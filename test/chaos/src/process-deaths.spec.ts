@@ -198,7 +198,13 @@ describe('kill -9', () => {
           expect({ peer, source: trafficOf(download).source }).toEqual({ peer, source: 0 });
         }
         expect(sent()).toBe(content.lengthBytes);
-        if (name === 'once') await cluster.kill('scheduler');
+        if (name === 'once') {
+          const again = slowFile('scheduler-dies-again.bin');
+          const download = cluster.begin(again.url, 'peer-1');
+          await cluster.whenPieces('peer-1', again.url, 2);
+          await cluster.kill('scheduler');
+          await expectRight(await download.ended, again.content);
+        }
       }
     },
     TEST_TIMEOUT_MS,
@@ -232,6 +238,15 @@ describe('kill -9', () => {
       const { url, content, sent } = slowFile('cold-start.bin');
       for (const peer of ['peer-1', 'peer-2'] as const) await expectRight(await cluster.download(url, peer), content);
       expect(sent()).toBe(content.lengthBytes);
+
+      await cluster.restart('manager');
+      await allReady();
+      const again = slowFile('manager-dies-again.bin');
+      const download = cluster.begin(again.url, 'peer-1');
+      await cluster.whenPieces('peer-1', again.url, 2);
+      await cluster.kill('manager');
+      await expectRight(await download.ended, again.content);
+      expect(again.sent()).toBe(again.content.lengthBytes);
       await cluster.restart('manager');
       await allReady();
     },
@@ -245,14 +260,39 @@ describe('kill -9', () => {
       const download = cluster.begin(url, 'peer-1');
       await cluster.whenPieces('peer-1', url, 2);
       await cluster.kill('peer-1');
-      const sentBefore = sent();
       expect(existsSync(download.output)).toBe(false);
       const ended = await download.ended;
       await expectRight(ended, content);
       expect(ended.stderr).toMatch(/daemon failed/);
-      expect(sent() - sentBefore).toBeLessThanOrEqual(2 * content.lengthBytes);
+      // The seed peer reads the content once, for the cluster; dfget alone has nobody but the source.
+      expect(sent()).toBeLessThanOrEqual(2 * content.lengthBytes);
       await cluster.restart('peer-1');
       await allReady();
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  it(
+    'of the daemon while it fetches from parents: after the restart they are asked for the rest only',
+    async () => {
+      const { url, content, sent } = slowFile('own-dies-with-parents.bin');
+      await expectRight(await cluster.download(url, 'peer-1'), content);
+      const download = cluster.begin(url, 'peer-2', '--ratelimit', '16MiB', '--disable-back-to-source');
+      await cluster.whenPieces('peer-2', url, 3);
+      await cluster.kill('peer-2');
+      expectClearFailure(await download.ended, /daemon|connection|closed/i);
+      const had = cluster.pieces('peer-2', url);
+      await cluster.restart('peer-2');
+      await allReady();
+      const again = await cluster.download(url, 'peer-2');
+      await expectRight(again, content);
+      const { local, seed: fromSeed, peers, source } = trafficOf(again);
+      expect({ local, parents: fromSeed + peers, source }).toEqual({
+        local: had.lengthBytes,
+        parents: content.lengthBytes - had.lengthBytes,
+        source: 0,
+      });
+      expect(sent()).toBe(content.lengthBytes);
     },
     TEST_TIMEOUT_MS,
   );
