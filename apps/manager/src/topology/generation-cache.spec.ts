@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import { createMemoryKv, type Kv } from '@dragonfly/kv';
 import { GenerationCache } from './generation-cache.js';
 
@@ -61,6 +62,20 @@ describe('generation cache', () => {
     expect(await one.get()).toBe(2);
     expect(await one.get()).toBe(3);
     await one.invalidate();
-    expect(errors).toHaveLength(3);
+    expect(errors).toHaveLength(2);
+  });
+
+  it('asks a store that did not answer again after a pause, and caches again then', async () => {
+    const broken = createMemoryKv();
+    await broken.close();
+    const asked = jest.spyOn(kv.store, 'get').mockImplementationOnce((key) => broken.store.get(key));
+    const one = cache();
+    expect([await one.get(), await one.get()]).toEqual([1, 2]);
+    nowMs = 4_999;
+    expect(await one.get()).toBe(3);
+    expect(asked).toHaveBeenCalledTimes(1);
+    nowMs = 5_000;
+    expect([await one.get(), await one.get()]).toEqual([4, 4]);
+    expect(asked).toHaveBeenCalledTimes(3);
   });
 });

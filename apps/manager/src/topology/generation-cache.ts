@@ -14,23 +14,35 @@ export interface GenerationCacheOptions<T> {
 }
 
 /**
+ * A store that did not answer is not asked again for so long: it takes seconds to find out, and meanwhile every question
+ * would wait for that. Values loaded past the cache are always fresh.
+ */
+const STORE_PAUSE_MS = 5_000;
+
+/**
  * A value loaded from the database and kept until any manager changes what it was loaded from. Changes are seen at
  * once by every manager: the counter in the shared store is part of the question "is my value still good?".
  */
 export class GenerationCache<T> {
   private held: { generation: string; loadedAtMs: number; value: Promise<T> } | undefined;
   private readonly now: () => number;
+  /** The store is not asked before this time. */
+  private storeAwayUntilMs = -Infinity;
 
   constructor(private readonly options: GenerationCacheOptions<T>) {
     this.now = options.now ?? ((): number => performance.now());
   }
 
   async get(): Promise<T> {
+    if (this.now() < this.storeAwayUntilMs) {
+      return this.options.load();
+    }
     let generation: string;
     try {
       generation = (await this.options.store.get(this.options.key)) ?? '0';
     } catch (error) {
       this.options.onError(error);
+      this.storeAwayUntilMs = this.now() + STORE_PAUSE_MS;
       return this.options.load();
     }
     const nowMs = this.now();
