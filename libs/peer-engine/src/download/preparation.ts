@@ -67,10 +67,23 @@ function isSameContent(task: StoredTask, info: SourceInfo): boolean {
   );
 }
 
+/**
+ * Not of the content but of one requester (a session that the next one must not get) or of one connection; a
+ * Content-Range is that of the first byte, which was asked for to learn the length.
+ */
+const NOT_OF_THE_CONTENT = [
+  'set-cookie',
+  'set-cookie2',
+  'connection',
+  'keep-alive',
+  'transfer-encoding',
+  'content-range',
+];
+
 /** The headers of the whole content: those of a ranged stat describe one byte. */
 function responseHeaderOf(info: SourceInfo): Record<string, string> {
   const headers = Object.fromEntries(Object.entries(info.headers).map(([name, value]) => [name.toLowerCase(), value]));
-  delete headers['content-range'];
+  for (const name of NOT_OF_THE_CONTENT) delete headers[name];
   if (info.contentLengthBytes === undefined) delete headers['content-length'];
   else headers['content-length'] = String(info.contentLengthBytes);
   return headers;
