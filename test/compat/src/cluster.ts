@@ -16,26 +16,38 @@ type DaemonChoice = Pick<DaemonSettings, 'maker' | 'isSeed' | 'uploadBandwidth' 
 /** Our manager and scheduler as processes, an origin, and daemons of either maker around them. */
 export class CompatCluster {
   readonly daemons: Daemon[] = [];
+  private readonly network = new LoopbackNetwork();
   private readonly starting: Promise<Daemon>[] = [];
+  private readonly services: ChildService[] = [];
+  private readonly managerIp: string;
+  private readonly schedulerIp: string;
+  private readonly client: schedulerV2.SchedulerClient;
   private downloads = 0;
 
   private constructor(
     private readonly directory: TempDir,
-    private readonly network: LoopbackNetwork,
     readonly origin: CountingOrigin,
-    private readonly manager: ChildService,
-    private readonly managerAddress: string,
-    readonly scheduler: ChildService,
-    private readonly schedulerIp: string,
-    readonly client: schedulerV2.SchedulerClient,
-  ) {}
+  ) {
+    this.managerIp = this.network.next();
+    this.schedulerIp = this.network.next();
+    this.client = createGrpcClient(schedulerV2.SchedulerClient, `${this.schedulerIp}:8002`);
+  }
 
+  /** Resolves when manager and scheduler are ready. */
   static async start(): Promise<CompatCluster> {
-    const directory = tempDir('compat');
-    const network = new LoopbackNetwork();
-    const [managerIp, schedulerIp] = [network.next(), network.next()];
-    const origin = await CountingOrigin.start();
-    const manager = await startService(directory, 'manager', `http://${managerIp}:8001/readyz`, {
+    const cluster = new CompatCluster(tempDir('compat'), await CountingOrigin.start());
+    try {
+      await cluster.startServices();
+      return cluster;
+    } catch (error) {
+      await cluster.stop();
+      throw error;
+    }
+  }
+
+  private async startServices(): Promise<void> {
+    const { directory, managerIp, schedulerIp } = this;
+    await this.startService('manager', `http://${managerIp}:8001/readyz`, {
       server: {
         workHome: directory.file('manager'),
         grpc: { advertiseIP: managerIp, listenIP: managerIp, port: { start: 65003, end: 65003 } },
@@ -48,7 +60,7 @@ export class CompatCluster {
       },
       metrics: { enable: true, addr: `${managerIp}:8001` },
     });
-    const scheduler = await startService(directory, 'scheduler', `http://${schedulerIp}:8000/readyz`, {
+    await this.startService('scheduler', `http://${schedulerIp}:8000/readyz`, {
       server: {
         host: 'compat-scheduler',
         advertiseIP: schedulerIp,
@@ -61,16 +73,20 @@ export class CompatCluster {
       database: { redis: { addrs: [] } },
       metrics: { enable: true, addr: `${schedulerIp}:8000` },
     });
-    return new CompatCluster(
-      directory,
-      network,
-      origin,
-      manager,
-      `${managerIp}:65003`,
-      scheduler,
-      schedulerIp,
-      createGrpcClient(schedulerV2.SchedulerClient, `${schedulerIp}:8002`),
-    );
+  }
+
+  private async startService(name: 'manager' | 'scheduler', readyUrl: string, config: object): Promise<void> {
+    mkdirSync(this.directory.file(name));
+    const file = this.directory.file(`${name}.yaml`);
+    writeFileSync(file, JSON.stringify(config));
+    const service = await ChildService.start({
+      name,
+      command: process.execPath,
+      args: [`${REPOSITORY}/apps/${name}/dist/main.js`, '--config', file, '--console'],
+      readyUrl,
+      readyTimeoutMs: START_TIMEOUT_MS,
+    });
+    this.services.push(service);
   }
 
   /** Starts a daemon and waits until the scheduler knows it and, when it is a seed, has found it usable. */
@@ -78,7 +94,7 @@ export class CompatCluster {
     const name = `${choice.maker}-${choice.isSeed ? 'seed' : 'peer'}-${this.starting.length + 1}`;
     const directory = this.directory.file(name);
     mkdirSync(directory);
-    const { managerAddress } = this;
+    const managerAddress = `${this.managerIp}:65003`;
     const starting = Daemon.start({ ...choice, name, directory, ip: this.network.next(), managerAddress });
     this.starting.push(starting);
     const daemon = await starting;
@@ -108,10 +124,11 @@ export class CompatCluster {
     );
   }
 
-  /** Lines of the scheduler's log with this message. */
-  schedulerLog(message: string): Record<string, unknown>[] {
-    return this.scheduler
-      .log()
+  /** Lines with this message in the logs of manager and scheduler. */
+  logged(message: string): Record<string, unknown>[] {
+    return this.services
+      .map((service) => service.log())
+      .join('')
       .split('\n')
       .filter((line) => line.startsWith('{') && line.endsWith('}'))
       .map((line) => JSON.parse(line) as Record<string, unknown>)
@@ -138,13 +155,13 @@ export class CompatCluster {
     return { output, ...(await runCommand(`${REPOSITORY}/bin/dfget`, [...args, ...flags])) };
   }
 
+  /** Stops everything, also what is still starting. */
   async stop(): Promise<void> {
     this.client.close();
     // One that is still starting when a test gives up must not be left behind.
     await Promise.allSettled(this.starting);
     await Promise.all(this.daemons.map(async (daemon) => daemon.stop()));
-    await this.scheduler.stop();
-    await this.manager.stop();
+    for (const service of this.services.reverse()) await service.stop();
     await this.origin.close();
     this.directory.remove();
   }
@@ -152,22 +169,4 @@ export class CompatCluster {
 
 export interface Download extends Ended {
   readonly output: string;
-}
-
-async function startService(
-  directory: TempDir,
-  name: 'manager' | 'scheduler',
-  readyUrl: string,
-  config: object,
-): Promise<ChildService> {
-  mkdirSync(directory.file(name));
-  const file = directory.file(`${name}.yaml`);
-  writeFileSync(file, JSON.stringify(config));
-  return ChildService.start({
-    name,
-    command: process.execPath,
-    args: [`${REPOSITORY}/apps/${name}/dist/main.js`, '--config', file, '--console'],
-    readyUrl,
-    readyTimeoutMs: START_TIMEOUT_MS,
-  });
 }

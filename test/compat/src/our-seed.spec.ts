@@ -20,6 +20,7 @@ const START_TIMEOUT_MS = 120_000;
 const TEST_TIMEOUT_MS = 90_000;
 
 describeWithRealPrograms('our seed and our peer with real peers among them', () => {
+  const running: CompatCluster[] = [];
   let cluster: CompatCluster;
   let seed: Daemon;
   let peer: Daemon;
@@ -28,6 +29,7 @@ describeWithRealPrograms('our seed and our peer with real peers among them', () 
 
   beforeAll(async () => {
     cluster = await CompatCluster.start();
+    running.push(cluster);
     [seed, peer, slowPeer, ourPeer] = await Promise.all([
       cluster.addDaemon({ maker: 'ours', isSeed: true }),
       cluster.addDaemon({ maker: 'real', isSeed: false }),
@@ -37,7 +39,7 @@ describeWithRealPrograms('our seed and our peer with real peers among them', () 
   }, START_TIMEOUT_MS);
 
   afterAll(async () => {
-    await cluster.stop();
+    await Promise.all(running.map(async (one) => one.stop()));
   }, TEST_TIMEOUT_MS);
 
   it(

@@ -21,6 +21,7 @@ const START_TIMEOUT_MS = 120_000;
 const TEST_TIMEOUT_MS = 90_000;
 
 describeWithRealPrograms('a real seed and real peers under our manager and scheduler, and our peer among them', () => {
+  const running: CompatCluster[] = [];
   let cluster: CompatCluster;
   let seed: Daemon;
   let peer: Daemon;
@@ -29,6 +30,7 @@ describeWithRealPrograms('a real seed and real peers under our manager and sched
 
   beforeAll(async () => {
     cluster = await CompatCluster.start();
+    running.push(cluster);
     [seed, peer, secondPeer, ourPeer] = await Promise.all([
       cluster.addDaemon({ maker: 'real', isSeed: true }),
       cluster.addDaemon({ maker: 'real', isSeed: false }),
@@ -38,12 +40,12 @@ describeWithRealPrograms('a real seed and real peers under our manager and sched
   }, START_TIMEOUT_MS);
 
   afterAll(async () => {
-    await cluster.stop();
+    await Promise.all(running.map(async (one) => one.stop()));
   }, TEST_TIMEOUT_MS);
 
   const triggersOf = (taskId: string): unknown[] =>
     cluster
-      .schedulerLog('seed peer is triggered')
+      .logged('seed peer is triggered')
       .filter((line) => line['taskId'] === taskId)
       .map((line) => line['seed']);
 
