@@ -9,6 +9,7 @@ import { nestGrpcOptions } from '@dragonfly/rpc/nest';
 import { Readiness, StatusServer, type Logger } from '@dragonfly/telemetry';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { atMostEvery } from './at-most-every.js';
 import { hashPassword } from './auth/password.js';
 import { INITIAL_ROOT_PASSWORD } from './auth/accounts.service.js';
 import { SessionTokens } from './auth/session-tokens.js';
@@ -29,6 +30,8 @@ import { GIT_VERSION, VERSION } from './version.js';
 const SWEEP_INTERVAL_MS = 30_000;
 /** Longest wait for the key-value store at the start; each try waits for its own deadline of seconds. */
 const STORE_WAIT_MS = 60_000;
+/** Pause between two warnings about a store that is away; readiness tells it meanwhile. */
+const STORE_WARNING_INTERVAL_MS = 30_000;
 /** Pause between two tries. */
 const STORE_RETRY_MS = 500;
 /** Longest wait for running calls when the manager stops, in ms. */
@@ -148,7 +151,9 @@ async function start(options: StartOptions, opened: (() => Promise<void>)[]): Pr
 }
 
 function openKv(settings: ManagerSettings, log: Logger): Kv {
-  const onError = (error: unknown): void => log.warn({ err: error }, 'key-value store');
+  const onError = atMostEvery(STORE_WARNING_INTERVAL_MS, (error: unknown): void => {
+    log.warn({ reason: DfError.from(error).message }, 'trouble with the key-value store');
+  });
   return settings.redis ? createRedisKv({ ...settings.redis, onError }) : createMemoryKv({ onError });
 }
 
