@@ -11,8 +11,9 @@ import { inRoot } from './paths.ts';
 const IP = '127.0.0.1';
 const DELETE_TIMEOUT_MS = 30_000;
 const READY_TIMEOUT_MS = 60_000;
-/** As run.sh and the images start our services. */
+/** The flags with which run.sh and the images start our services. */
 const YOUNG_GENERATION = '--max-semi-space-size=4';
+const YOUNG_GENERATION_OF_SCHEDULER = '--max-semi-space-size=16';
 
 /** Whose daemons: ours, or the released Rust ones under our manager and scheduler. */
 export type Make = { readonly kind: 'ours' } | { readonly kind: 'real'; readonly binaries: string };
@@ -197,7 +198,13 @@ export class Cluster {
     return this.startTimed({
       name,
       command: process.execPath,
-      args: [YOUNG_GENERATION, inRoot(program), '--config', file, '--console'],
+      args: [
+        name === 'scheduler' ? YOUNG_GENERATION_OF_SCHEDULER : YOUNG_GENERATION,
+        inRoot(program),
+        '--config',
+        file,
+        '--console',
+      ],
       readyUrl,
     });
   }
