@@ -164,7 +164,7 @@ describeWithRealPrograms('our seed and our peer with real peers among them', () 
   });
 
   it(
-    'has a real peer fetch from our peer once the seed is gone',
+    'has real peers, one of them slow, fetch from our peer once the seed is gone',
     async () => {
       const content = new Content(LARGE_BYTES, 28);
       const url = cluster.origin.put('/from-our-peer.bin', content);
@@ -173,11 +173,17 @@ describeWithRealPrograms('our seed and our peer with real peers among them', () 
       await waitFor(async () => (await cluster.hosts()).every((host) => host.id !== seed.hostId), {
         what: 'the seed to be forgotten',
       });
-      const traffic = await trafficDuring(peer, async () => {
-        await expectContent(await cluster.realDfget(peer, url), content);
-      });
-      expect(traffic).toEqual({ fromSource: 0, fromPeers: content.lengthBytes });
-      expectFetchedOnce(cluster.origin, '/from-our-peer.bin', content, 3);
+      await Promise.all(
+        [peer, slowPeer].map(async (daemon) => {
+          const traffic = await trafficDuring(daemon, async () => {
+            const download = await cluster.realDfget(daemon, url);
+            await expectContent(download, content);
+            if (daemon === slowPeer) expect(download.durationMs).toBeGreaterThan(LONG_MS);
+          });
+          expect(traffic).toEqual({ fromSource: 0, fromPeers: content.lengthBytes });
+        }),
+      );
+      expectFetchedOnce(cluster.origin, '/from-our-peer.bin', content, 4);
     },
     TEST_TIMEOUT_MS,
   );
