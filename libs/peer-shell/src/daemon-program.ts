@@ -1,5 +1,8 @@
+import { parseByteSize } from '@dragonfly/config';
+import { DfError } from '@dragonfly/errors';
 import { effectiveProfile, loadDaemonConfig, type LoadedDaemonConfig, type RoleProfile } from '@dragonfly/peer-engine';
 import type { ServiceProgram } from '@dragonfly/service';
+import type { RotationLimits } from '@dragonfly/telemetry';
 import { Daemon } from './daemon.js';
 
 /** What the daemon is started with. */
@@ -31,8 +34,8 @@ export function daemonProgram(
         type: 'boolean',
         help: ['leave after five idle minutes, and use free ports where', 'the default ones are taken'],
       },
-      'log-max-files': { type: 'string' },
-      'log-max-file-size': { type: 'string' },
+      'log-max-files': { type: 'string', value: 'N', help: ['log files kept (6)'] },
+      'log-max-file-size': { type: 'string', value: 'SIZE', help: ['size of one of them (1GiB)'] },
     },
     version,
     logFile: 'dfdaemon.log',
@@ -55,6 +58,7 @@ export function daemonProgram(
         warnings: loaded.warnings,
         logName: profile.name,
         logLevel: flags.logLevel,
+        logRotation: rotationOf(flags.own),
         // Without --console and --log-dir a daemon writes its default log file, as today's does.
         logDir: flags.logDir ?? (flags.isConsole ? undefined : loaded.places.logDir),
         isConsole: flags.isConsole,
@@ -73,6 +77,27 @@ export function daemonProgram(
           end('idle');
         },
       }),
+  };
+}
+
+/** @throws DfError `invalid-argument` naming the flag */
+function rotationOf(flags: Readonly<Record<string, string | boolean | undefined>>): Partial<RotationLimits> {
+  const { 'log-max-files': files, 'log-max-file-size': size } = flags;
+  const maxFiles = files === undefined ? undefined : Number(files);
+  if (maxFiles !== undefined && !(Number.isInteger(maxFiles) && maxFiles >= 1)) {
+    throw new DfError('invalid-argument', '--log-max-files: must be a whole number of at least 1');
+  }
+  let maxFileBytes: number | undefined;
+  if (typeof size === 'string') {
+    try {
+      maxFileBytes = parseByteSize(size);
+    } catch (caught) {
+      throw new DfError('invalid-argument', `--log-max-file-size: ${DfError.from(caught).message}`, { cause: caught });
+    }
+  }
+  return {
+    ...(maxFiles === undefined ? {} : { maxFiles }),
+    ...(maxFileBytes === undefined ? {} : { maxFileBytes }),
   };
 }
 

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { DfError } from '@dragonfly/errors';
-import { createLogger, type Logger, type LogLevel } from '@dragonfly/telemetry';
+import { createLogger, type Logger, type LogLevel, type RotationLimits } from '@dragonfly/telemetry';
 import { type Command, type CommandLineForm, type CommonFlags, helpText, parseCommandLine } from './command-line.js';
 
 /** What a service needs of its process; `process` itself fits. */
@@ -25,6 +25,8 @@ export interface LoadedSettings<Settings> {
   readonly logLevel: LogLevel | undefined;
   /** Directory of the log file; without one the log goes to standard output. */
   readonly logDir: string | undefined;
+  /** Of the log file. @default that of `createLogger` */
+  readonly logRotation?: Partial<RotationLimits>;
   /** Write to standard output besides a file. */
   readonly isConsole: boolean;
 }
@@ -33,7 +35,7 @@ export interface StartContext {
   readonly log: Logger;
   readonly flags: CommonFlags;
   /** Ends the service as a signal would. */
-  end(reason: string): void;
+  readonly end: (reason: string) => void;
 }
 
 /** A program that runs until it is told to stop. */
@@ -108,6 +110,7 @@ async function serve<Settings>(
     service: loaded.logName ?? program.name,
     ...(loaded.logLevel === undefined ? {} : { level: loaded.logLevel }),
     file: loaded.logDir === undefined ? undefined : path.join(loaded.logDir, program.logFile),
+    rotation: loaded.logRotation,
     console: loaded.isConsole || loaded.logDir === undefined,
   });
   for (const warning of loaded.warnings) log.warn(warning);

@@ -1,6 +1,5 @@
-import { mkdirSync } from 'node:fs';
-import path from 'node:path';
 import pino from 'pino';
+import { RotatingFile, type RotationLimits } from './rotating-file.js';
 
 export type Logger = pino.Logger;
 
@@ -14,9 +13,13 @@ export interface LoggerOptions {
   readonly level?: LogLevel;
   /** File that gets JSON lines; its directory is made. Written at once, so that a crash loses nothing. */
   readonly file?: string | undefined;
+  /** Of that file. @default 6 files of 1 GiB, as today's client */
+  readonly rotation?: Partial<RotationLimits> | undefined;
   /** Also (or only, without a file) write to standard output. @default true when there is no file */
   readonly console?: boolean;
 }
+
+const DEFAULT_ROTATION: RotationLimits = { maxFileBytes: 1024 ** 3, maxFiles: 6 };
 
 /**
  * Makes a service's root logger. Info is a line per task, debug a line per piece; bind ids once with `child`.
@@ -27,8 +30,7 @@ export function createLogger(options: LoggerOptions): Logger {
   const level = options.level ?? 'info';
   const streams: pino.StreamEntry[] = [];
   if (options.file !== undefined) {
-    mkdirSync(path.dirname(options.file), { recursive: true });
-    streams.push({ level, stream: pino.destination({ dest: options.file, sync: true, append: true }) });
+    streams.push({ level, stream: new RotatingFile(options.file, { ...DEFAULT_ROTATION, ...options.rotation }) });
   }
   if (options.console ?? options.file === undefined) {
     streams.push({
