@@ -29,6 +29,8 @@ import { piecesInStore, type StoredPieces } from './daemon-store.js';
 
 const REPOSITORY = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
 const READY_TIMEOUT_MS = 60_000;
+/** Characters of each log that a failure shows. */
+const LOG_TAIL = 3000;
 /** Directory for the logs of every service, to find out why a test fails; they are at debug level then. */
 const LOG_DIRECTORY = process.env['DRAGONFLY_CHAOS_LOGS'];
 const LOG_FLAGS = LOG_DIRECTORY === undefined ? [] : ['--log-level', 'debug'];
@@ -37,6 +39,8 @@ export interface ChaosClusterOptions {
   readonly peers: number;
   /** Laid over the usual configuration of a service. */
   readonly settings?: Readonly<Partial<Record<ServiceName, Settings>>>;
+  /** Flags of Node for every service. */
+  readonly nodeFlags?: readonly string[];
   /** Services that are not started with the others. */
   readonly without?: readonly ServiceName[];
 }
@@ -75,6 +79,7 @@ export class ChaosCluster {
     private readonly firstPort: number,
     private readonly names: readonly ServiceName[],
     private readonly settings: Readonly<Partial<Record<ServiceName, Settings>>>,
+    private readonly nodeFlags: readonly string[],
   ) {}
 
   /** Starts everything at once and waits until all of it is ready. */
@@ -87,6 +92,7 @@ export class ChaosCluster {
       await freePortBlock(names.length * PORTS_PER_SERVICE),
       names,
       options.settings ?? {},
+      options.nodeFlags ?? [],
     );
     try {
       await cluster.startAll(names.filter((name) => !options.without?.includes(name)));
@@ -114,7 +120,14 @@ export class ChaosCluster {
     const service = await ChildService.start({
       name,
       command: process.execPath,
-      args: [path.join(REPOSITORY, 'apps', app, 'dist/main.js'), '--config', config, '--console', ...LOG_FLAGS],
+      args: [
+        ...this.nodeFlags,
+        path.join(REPOSITORY, 'apps', app, 'dist/main.js'),
+        '--config',
+        config,
+        '--console',
+        ...LOG_FLAGS,
+      ],
     });
     this.keepLog(name);
     this.services.set(name, service);
@@ -214,7 +227,10 @@ export class ChaosCluster {
         return pieces.numbers.length >= count && pieces;
       },
       { what: `${count} pieces at ${name}`, timeoutMs: 30_000, intervalMs: 10 },
-    );
+    ).catch((error: unknown) => {
+      const logs = [...this.services.keys()].map((service) => `${service}:\n${this.log(service).slice(-LOG_TAIL)}`);
+      throw new Error(`${name} did not get ${count} pieces\n${logs.join('\n')}`, { cause: error });
+    });
     if (stored.isComplete) throw new Error(`${name} was complete before the test could act: the download is too fast`);
   }
 
