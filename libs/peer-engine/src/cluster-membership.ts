@@ -16,6 +16,7 @@ import { SeedRegistration } from './manager/seed-registration.js';
 import type { RoleProfile } from './role-profile.js';
 import { AnnouncePeerConversation, type Conversation } from './scheduler/conversation.js';
 import { isServing } from './scheduler/health-check.js';
+import { isAlive } from './scheduler/proof-of-life.js';
 import type { SchedulerLink } from './scheduler/scheduler-link.js';
 import { SchedulerSet } from './scheduler/scheduler-set.js';
 import { SeedPresence } from './scheduler/seed-presence.js';
@@ -107,10 +108,18 @@ export class ClusterMembership {
   }
 
   openConversation(link: SchedulerLink, taskId: string, peerId: string): Conversation {
+    const call = link.client.announcePeer();
+    for (const event of ['metadata', 'data']) {
+      call.on(event, () => {
+        link.heard();
+      });
+    }
+    const look = (deadlineMs: number, signal: AbortSignal): Promise<boolean> =>
+      isServing(link.client, deadlineMs, signal);
     return new AnnouncePeerConversation(
-      link.client.announcePeer(),
+      call,
       { hostId: this.options.identity.hostId, taskId, peerId },
-      (deadlineMs, signal) => isServing(link.client, deadlineMs, signal),
+      (deadlineMs, signal) => isAlive(link, look, deadlineMs, signal),
     );
   }
 

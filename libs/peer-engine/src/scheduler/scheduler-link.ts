@@ -5,6 +5,7 @@ import type { schedulerV2 } from '@dragonfly/proto';
 export class SchedulerLink {
   private current: schedulerV2.SchedulerClient;
   private isClosed = false;
+  private lastHeardAtMs = -Infinity;
 
   /**
    * @param name on the ring: the host name, or the address where none is known
@@ -22,6 +23,16 @@ export class SchedulerLink {
 
   get client(): schedulerV2.SchedulerClient {
     return this.current;
+  }
+
+  /** When the scheduler last said anything, on `performance.now()`'s clock; −Infinity before. */
+  get heardAtMs(): number {
+    return this.lastHeardAtMs;
+  }
+
+  /** The scheduler said something. */
+  heard(): void {
+    this.lastHeardAtMs = performance.now();
   }
 
   /** Starts over with a new connection, because the old one waits longer and longer before it tries again. */
