@@ -90,11 +90,16 @@ export class ContentGuard {
     const found = await statOpenFile(fd);
     const stamp = state.linkStamp;
     if (stamp === undefined) return;
-    // The ctime also changes when an output is deleted or chmod-ed; a check too many costs little.
-    if (found.size === stamp.sizeBytes && found.mtimeNs === stamp.mtimeNs && found.ctimeNs === stamp.ctimeNs) return;
-    log.debug({ taskId: state.id }, 'a hard-linked output was touched: its pieces are checked before their next use');
-    state.table.suspectAll();
-    await journal.append({ type: 'suspect' });
+    const hasSameContent = found.size === stamp.sizeBytes && found.mtimeNs === stamp.mtimeNs;
+    if (hasSameContent && found.ctimeNs === stamp.ctimeNs) return;
+    // Deleting an output, or linking it once more, changes the ctime too, and says so by the number of names. A ctime that
+    // nothing explains (chmod, rename, an edit whose mtime was set back) makes the content suspect.
+    const isExplained = hasSameContent && state.linkCount !== undefined && found.nlink !== state.linkCount;
+    if (!isExplained) {
+      log.debug({ taskId: state.id }, 'a hard-linked output was touched: its pieces are checked before their next use');
+      state.table.suspectAll();
+      await journal.append({ type: 'suspect' });
+    }
     const length = state.contentLengthBytes;
     if (length !== undefined && found.size !== BigInt(length)) {
       // An output of the wrong length must not be given out again, even when every piece is still right.
@@ -105,6 +110,7 @@ export class ContentGuard {
     // The stamp is older than the checks that follow, so an edit during them is noticed the next time.
     state.linkStamp =
       found.nlink > 1n ? { sizeBytes: found.size, mtimeNs: found.mtimeNs, ctimeNs: found.ctimeNs } : undefined;
+    state.linkCount = found.nlink;
     await journal.append(
       state.linkStamp === undefined ? { type: 'unlinked' } : { type: 'linked', stamp: state.linkStamp },
     );

@@ -210,6 +210,16 @@ describe('output of a task', () => {
       expect(readFileSync(output())).toEqual(CONTENT);
     });
 
+    it('costs no check when it is only deleted', async () => {
+      const before = statSync(contentPath()).atimeMs;
+      await task.linkTo(outputs.file('second'), { mode: 'hard-link-only' });
+      unlinkSync(output());
+      await expect(task.ensureVerified()).resolves.toEqual([]);
+      unlinkSync(outputs.file('second'));
+      await expect(task.ensureVerified()).resolves.toEqual([]);
+      expect(statSync(contentPath()).atimeMs).toBe(before);
+    });
+
     it('costs no check as long as nobody touches it', async () => {
       await task.linkTo(outputs.file('second'), { mode: 'hard-link-only' });
       const before = statSync(contentPath()).atimeMs;

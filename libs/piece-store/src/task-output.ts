@@ -51,8 +51,9 @@ export class TaskOutput {
     const content = state.linkStamp ?? (await contentStamp(contentPath));
     const outcome = await placeOutput(contentPath, target, options);
     if (outcome === 'linked') {
-      const { ctimeNs } = await contentStamp(contentPath);
+      const { ctimeNs, nlink } = await stat(contentPath, { bigint: true });
       state.linkStamp = { sizeBytes: content.sizeBytes, mtimeNs: content.mtimeNs, ctimeNs };
+      state.linkCount = nlink;
       await journal.append({ type: 'linked', stamp: state.linkStamp });
     }
     return outcome;

@@ -14,6 +14,8 @@ export interface TaskState {
   updatedAtMs: number;
   /** Set while the content file may have hard links outside the store. */
   linkStamp: FileStamp | undefined;
+  /** Names that the content file had when `linkStamp` was taken; not journalled, so unknown after a restart. */
+  linkCount: bigint | undefined;
   /** The boot in which the journal was last written. */
   lastBootId: string | undefined;
 }
@@ -29,6 +31,7 @@ export function newTaskState(kind: TaskKind, id: string, init: TaskInit, nowMs: 
     failure: undefined,
     updatedAtMs: nowMs,
     linkStamp: undefined,
+    linkCount: undefined,
     lastBootId: undefined,
   };
 }
