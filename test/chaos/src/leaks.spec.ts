@@ -170,7 +170,11 @@ describe(`over ${PLAN.downloads} downloads and ${PLAN.reconnects} reconnects`, (
           areFilesBounded: true,
         });
         const slopeBytes = slopes.get(name) ?? Infinity;
-        expect({ name, isFlat: slopeBytes < PLAN.rssSlopeBytes, slopeBytes }).toEqual({ name, isFlat: true, slopeBytes });
+        expect({ name, isFlat: slopeBytes < PLAN.rssSlopeBytes, slopeBytes }).toEqual({
+          name,
+          isFlat: true,
+          slopeBytes,
+        });
         expect(after[name]?.threads).toBeLessThanOrEqual((before[name]?.threads ?? 0) + 4);
       }
       expect(cluster.origin.bodyBytesSent()).toBe((PLAN.warmUp + PLAN.downloads) * MIB);
