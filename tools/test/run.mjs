@@ -58,5 +58,15 @@ if (unknown.length > 0) {
     add(await runPackageTests(one, environment));
 }
 
+if (
+  !options.long &&
+  packages.some(({ name }) => name === 'chaos') &&
+  !options['no-e2e'] &&
+  !(wanted && !wanted.includes('chaos'))
+) {
+  console.log(
+    'not run: the chaos tests of dying processes, absent services and leaks, which take minutes: ./test.sh --long',
+  );
+}
 console.log(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
 process.exitCode = totals.failed === 0 ? 0 : 1;

@@ -65,7 +65,7 @@ describe('run.sh', () => {
       const crashed = await cluster.run('--local');
       expect(crashed.status).not.toBe(0);
       expect(crashed.stderr).toContain('manager has ended; the last lines of');
-      expect(crashed.stderr).toMatch(/^ {2}\| .*unable to open database file/m);
+      expect(crashed.stderr).toMatch(/^ {2}\| .*manager could not start .*manager\.db/m);
 
       rmSync(database, { recursive: true });
       const mended = await cluster.up();
