@@ -27,10 +27,13 @@ export async function runStep({ name, command, skipReason }, environment) {
   return { passed: 0, failed: 1, skipped: 0 };
 }
 
+/** A busy machine closes its last sockets late; what still runs after this does hang. */
+const HANG_GRACE_MS = 20_000;
+
 /**
  * @param {string[]} command
  * @param {{ environment: NodeJS.ProcessEnv, timeoutMs?: number, hangs?: RegExp }} options `hangs`: output after which the
- *   command is given up, because it has said that it will not end
+ *   command gets `HANG_GRACE_MS` to end, because it has said that something keeps it
  * @returns {Promise<Ended>} output: stdout and stderr as they came; status: exit status, signal or why it did not start
  */
 export function runCommand([program, ...args], { environment, timeoutMs, hangs }) {
@@ -43,16 +46,19 @@ export function runCommand([program, ...args], { environment, timeoutMs, hangs }
     const child = spawn(program, args, { env: environment, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
     const giveUp = () => child.pid !== undefined && process.kill(-child.pid, 'SIGKILL');
     const timer = timeoutMs === undefined ? undefined : setTimeout(giveUp, timeoutMs);
+    /** @type {NodeJS.Timeout | undefined} */
+    let hangTimer;
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8');
       stream.on('data', (text) => {
         output += text;
-        if (hangs?.test(text)) giveUp();
+        if (hangs?.test(text)) hangTimer ??= setTimeout(giveUp, HANG_GRACE_MS);
       });
     }
     child.once('error', (error) => end(error.message));
     child.once('close', (code, signal) => {
       clearTimeout(timer);
+      clearTimeout(hangTimer);
       end(code ?? signal ?? 'unknown');
     });
   });
