@@ -65,7 +65,7 @@ if (
   !(wanted && !wanted.includes('chaos'))
 ) {
   console.log(
-    'not run: the chaos tests of dying processes, absent services and leaks, which take minutes: ./test.sh --long',
+    'not run: the chaos tests of origins, dying processes, absent services and leaks, which take minutes: ./test.sh --long',
   );
 }
 console.log(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
