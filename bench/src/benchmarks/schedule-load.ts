@@ -57,7 +57,8 @@ process.on('message', (order: LoadOrder) => {
     (result) => process.send?.(result),
     (error: unknown) => {
       process.stderr.write(`${Error.isError(error) ? (error.stack ?? error.message) : String(error)}\n`);
-      process.exit(1);
+      process.exitCode = 1;
+      process.disconnect();
     },
   );
 });

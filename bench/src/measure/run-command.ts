@@ -16,11 +16,10 @@ export interface CommandFigures {
  * Runs a command to its end.
  * @throws Error with the end of its output when it fails or takes longer than two minutes
  */
-export async function runCommand(command: string, args: readonly string[], env = {}): Promise<CommandFigures> {
+export async function runCommand(command: string, args: readonly string[]): Promise<CommandFigures> {
   const cpuBefore = cpuSecondsOfEndedChildren();
   const startedAt = performance.now();
   const child = spawn(command, args, {
-    env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: COMMAND_TIMEOUT_MS,
     killSignal: 'SIGKILL',

@@ -1,7 +1,10 @@
+import { existsSync } from 'node:fs';
 import { mkdir, open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ChildService, Content, freePort } from '@dragonfly/testkit';
 
+/** Where packages put it; a user's PATH often lacks them. */
+const NGINX_PLACES = ['/usr/sbin/nginx', '/usr/local/sbin/nginx'];
 const BLOCK_BYTES = 1024 * 1024;
 
 /** nginx in front of a folder: the reference server, and the origin of everything that is downloaded. */
@@ -25,9 +28,8 @@ export class Origin {
     await writeFile(configuration, nginxConfiguration(directory, port));
     const service = await ChildService.start({
       name: 'nginx',
-      command: 'nginx',
+      command: NGINX_PLACES.find((place) => existsSync(place)) ?? 'nginx',
       args: ['-c', configuration, '-p', directory, '-e', join(directory, 'error.log')],
-      env: { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/usr/local/sbin` },
       readyUrl: `http://127.0.0.1:${port}/ready`,
     });
     return new Origin(service, port, directory);
