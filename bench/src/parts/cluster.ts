@@ -99,8 +99,9 @@ export class Cluster {
       await cluster.startManager();
       await cluster.startScheduler();
       for (let index = 0; index < options.seeds; index += 1) cluster.seeds.push(await cluster.startDaemon(index, true));
-      for (let index = 0; index < options.peers; index += 1)
-        {cluster.peers.push(await cluster.startDaemon(index, false));}
+      for (let index = 0; index < options.peers; index += 1) {
+        cluster.peers.push(await cluster.startDaemon(index, false));
+      }
     } catch (error) {
       await cluster.stop();
       throw error;
