@@ -4,6 +4,13 @@
  */
 export * as commonV2 from './gen/common/v2/common.js';
 export * as dfdaemonV2 from './gen/dfdaemon/v2/dfdaemon.js';
+export * as extCertificates from './gen/dragonfly/ext/v1/certificates.js';
+export * as extJobs from './gen/dragonfly/ext/v1/jobs.js';
+export * as extNotify from './gen/dragonfly/ext/v1/notify.js';
+export * as extObjectStorage from './gen/dragonfly/ext/v1/object_storage.js';
+export * as extPush from './gen/dragonfly/ext/v1/push.js';
+export * as extRecords from './gen/dragonfly/ext/v1/records.js';
+export * as extSource from './gen/dragonfly/ext/v1/source.js';
 export * as errordetailsV2 from './gen/errordetails/v2/errordetails.js';
 export * as managerV2 from './gen/manager/v2/manager.js';
 export * as schedulerV2 from './gen/scheduler/v2/scheduler.js';
