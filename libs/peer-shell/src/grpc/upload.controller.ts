@@ -4,7 +4,7 @@ import { GrpcMethod } from '@nestjs/microservices';
 import type { UploadService } from '@dragonfly/peer-engine';
 import type { commonV2, DeepPartial, dfdaemonV2 } from '@dragonfly/proto';
 import type { Observable } from 'rxjs';
-import { contextOf, streamOut, type RawCall } from './raw-call.js';
+import { contextOf, streamOut, type RawCall } from '@dragonfly/rpc/nest';
 
 const SERVICE = 'DfdaemonUpload';
 

@@ -1,5 +1,6 @@
 import type { Metadata, ServerWritableStream } from '@grpc/grpc-js';
-import { serverStreamOf, type CallContext, type ServerStream, type ServerStreamOptions } from '@dragonfly/rpc';
+import type { CallContext } from './handle.js';
+import { type ServerStream, type ServerStreamOptions, serverStreamOf } from './stream-call.js';
 import { defer, ignoreElements, type Observable } from 'rxjs';
 
 /**
@@ -22,7 +23,7 @@ export interface RawCall {
   once(event: 'cancelled', listener: () => void): unknown;
 }
 
-/** What the engine's services want to know about a unary call. */
+/** What a service that knows nothing of Nest wants to know about a unary call. */
 export function contextOf(call: RawCall): CallContext {
   const controller = new AbortController();
   if (call.cancelled) controller.abort();
