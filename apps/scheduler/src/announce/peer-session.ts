@@ -1,19 +1,20 @@
 import { assertNever, DfError, grpcStatusOf } from '@dragonfly/errors';
 import { asHostId, asPeerId } from '@dragonfly/ids';
-import { type commonV2, durationToMs, schedulerV2 } from '@dragonfly/proto';
+import type { commonV2, schedulerV2 } from '@dragonfly/proto';
 import type { StreamCall } from '@dragonfly/rpc';
 import { asPriority, effectivePriority, type Peer, type ScheduleAnswer } from '@dragonfly/scheduling';
-import { hostTypeOf, peerLabels, taskSizeLevel } from '../metrics.js';
 import type { SchedulerState } from '../scheduler-state.js';
 import { parentRecords } from '../wire/wire-records.js';
 import { taskOf } from './content-facts.js';
+import { countFailure, labelsOf } from './peer-labels.js';
+import * as outcome from './peer-outcomes.js';
+import { pieceBackToSourceFailed, pieceFailed, pieceFinished } from './piece-reports.js';
 
 export type AnnounceCall = StreamCall<schedulerV2.AnnouncePeerRequest, schedulerV2.AnnouncePeerResponse>;
 type Message = schedulerV2.AnnouncePeerRequest;
 type Response = NonNullable<schedulerV2.AnnouncePeerResponse['response']>;
-
-const TRAFFIC_FROM_SOURCE = 0;
-const TRAFFIC_FROM_PEER = 1;
+type Report = NonNullable<Message['request']>;
+type PieceReport = Extract<Report, { $case: `downloadPiece${string}` }>;
 
 /**
  * One AnnouncePeer stream: turns its messages into events of a peer, and the scheduler's answers into responses.
@@ -72,6 +73,7 @@ export class PeerSession {
   }
 
   #handle(message: Message): void {
+    const { state } = this;
     const { request } = message;
     if (request === undefined) throw new DfError('invalid-argument', 'AnnouncePeerRequest.request: value is required');
     switch (request.$case) {
@@ -79,37 +81,35 @@ export class PeerSession {
         this.#register(message, request.value.download);
         return;
       case 'downloadPeerStartedRequest':
-        this.#started(this.#peerOf(message));
+        outcome.started(state, this.#ownPeer(message));
         return;
       case 'downloadPeerBackToSourceStartedRequest':
-        this.#backToSourceStarted(this.#peerOf(message));
+        outcome.backToSourceStarted(state, this.#ownPeer(message));
         return;
       case 'reschedulePeerRequest':
-        this.#reschedule(this.#peerOf(message), request.value);
+        this.#reschedule(this.#ownPeer(message), request.value);
         return;
       case 'downloadPeerFinishedRequest':
-        this.#finished(this.#peerOf(message));
+        outcome.finished(state, this.#ownPeer(message));
+        this.#end();
         return;
       case 'downloadPeerBackToSourceFinishedRequest':
-        this.#backToSourceFinished(this.#peerOf(message));
+        outcome.backToSourceFinished(state, this.#ownPeer(message));
+        this.#end();
         return;
       case 'downloadPeerFailedRequest':
-        this.#failed(this.#peerOf(message), request.value.description);
+        outcome.failed(state, this.#ownPeer(message), request.value.description);
+        this.#end();
         return;
       case 'downloadPeerBackToSourceFailedRequest':
-        this.#backToSourceFailed(this.#peerOf(message), request.value.description);
+        outcome.backToSourceFailed(state, this.#ownPeer(message), request.value.description);
+        this.#end();
         return;
       case 'downloadPieceFinishedRequest':
-        this.#pieceFinished(message.peerId, request.value.piece, false);
-        return;
       case 'downloadPieceBackToSourceFinishedRequest':
-        this.#pieceFinished(message.peerId, request.value.piece, true);
-        return;
       case 'downloadPieceFailedRequest':
-        this.#pieceFailed(message.peerId, request.value);
-        return;
       case 'downloadPieceBackToSourceFailedRequest':
-        this.#pieceBackToSourceFailed(message.peerId);
+        this.#pieceReport(message, request);
         return;
       default:
         assertNever(request);
@@ -133,6 +133,9 @@ export class PeerSession {
         'internal',
         `event RegisterNormal inappropriate in current state ${known.state} of peer ${known.id}`,
       );
+    }
+    if (this.#peer !== undefined) {
+      throw new DfError('internal', `a peer has registered on this stream already: ${this.#peer.id}`);
     }
     const task = taskOf(state, message.taskId, download);
     const peer = state.resources.createPeer(
@@ -170,19 +173,6 @@ export class PeerSession {
     }
   }
 
-  #started(peer: Peer): void {
-    this.state.metrics.downloadPeerStarted.total.inc(labelsOf(peer));
-    // Clients say this again after every new set of parents.
-    if (peer.state !== 'Running') peer.apply('Download', this.state.clock.nowMs());
-    this.state.scheduler.heardFrom(peer);
-  }
-
-  #backToSourceStarted(peer: Peer): void {
-    this.state.metrics.downloadPeerBackToSourceStarted.total.inc(labelsOf(peer));
-    if (peer.state !== 'BackToSource') peer.apply('DownloadBackToSource', this.state.clock.nowMs());
-    this.state.scheduler.wentToSource(peer);
-  }
-
   #reschedule(peer: Peer, request: schedulerV2.ReschedulePeerRequest): void {
     if (this.#isWaiting || this.#isBlocked) {
       throw new DfError('failed-precondition', `peer ${peer.id} asked for parents before it took the last answer`);
@@ -191,141 +181,56 @@ export class PeerSession {
     this.#schedule(peer);
   }
 
-  #finished(peer: Peer): void {
-    this.#succeed(peer);
-    this.#end();
-  }
-
-  #backToSourceFinished(peer: Peer): void {
-    const { task } = peer;
-    const nowMs = this.state.clock.nowMs();
-    if (peer.range === undefined) {
-      if (task.state !== 'Succeeded') task.apply('DownloadSucceeded', nowMs);
-      if (task.contentLengthBytes === undefined) {
-        // The source did not tell the length; its pieces do.
-        task.contentLengthBytes = task.sourcePieces.bytes;
-        task.pieceCount = task.sourcePieces.size;
-      }
-    }
-    this.#succeed(peer);
-    this.state.scheduler.contentChanged(task);
-    this.#end();
-  }
-
-  #succeed(peer: Peer): void {
-    const { state } = this;
-    const nowMs = state.clock.nowMs();
-    peer.apply('DownloadSucceeded', nowMs);
-    peer.costMs = nowMs - peer.createdAtMs;
-    state.metrics.downloadPeerFinished.total.inc(labelsOf(peer));
-    state.metrics.downloadPeerDuration.observe(
-      { task_size_level: taskSizeLevel(peer.task.contentLengthBytes) },
-      peer.costMs,
-    );
-    state.scheduler.succeeded(peer);
-    state.log.info(
-      { taskId: peer.task.id, peerId: peer.id, hostId: peer.host.id, costMs: peer.costMs },
-      'peer has finished',
-    );
-  }
-
-  #failed(peer: Peer, description: string | undefined): void {
-    const { state } = this;
-    peer.apply('DownloadFailed', state.clock.nowMs());
-    state.metrics.downloadPeerFinished.failure.inc(labelsOf(peer));
-    state.scheduler.failed(peer);
-    state.log.info({ taskId: peer.task.id, peerId: peer.id, hostId: peer.host.id, description }, 'peer has failed');
-    this.#end();
-  }
-
-  #backToSourceFailed(peer: Peer, description: string | undefined): void {
-    const { state } = this;
-    const { task } = peer;
-    const nowMs = state.clock.nowMs();
-    peer.apply('DownloadFailed', nowMs);
-    task.refreshOfferable(peer);
-    // The task has failed with its last hope; peers that have the content keep it.
-    if (task.offerable.length === 0 && task.state === 'Running') task.apply('DownloadFailed', nowMs);
-    state.metrics.downloadPeerBackToSourceFinishedFailure.inc(labelsOf(peer));
-    state.scheduler.failed(peer);
-    state.log.info(
-      { taskId: task.id, peerId: peer.id, hostId: peer.host.id, description },
-      'peer has failed to fetch the task from the source',
-    );
-    this.#end();
-  }
-
-  /** The hot path: one call per piece of every download. Errors in a report are not worth ending a download for. */
-  #pieceFinished(peerId: string, piece: commonV2.Piece | undefined, isFromSource: boolean): void {
-    const { resources, scheduler, metrics, clock } = this.state;
-    const peer = resources.peers.get(asPeerId(peerId));
-    if (peer === undefined || piece === undefined) {
-      this.state.log.debug({ peerId }, 'piece report of an unknown peer');
+  /** Reports about pieces never end a stream: one that cannot be used is dropped. */
+  #pieceReport(message: Message, request: PieceReport): void {
+    const peer = this.#peer;
+    if (peer === undefined || !this.#isAbout(peer, message)) {
+      this.state.log.debug({ peerId: message.peerId }, 'piece report of a peer that did not register on its stream');
       return;
     }
-    const nowMs = clock.nowMs();
-    const costMs = piece.cost === undefined ? 0 : durationToMs(piece.cost);
-    const lengthBytes = Number(piece.length);
-    peer.pieces.add(piece.number);
-    peer.costs.add(costMs);
-    peer.updatedAtMs = nowMs;
-    peer.pieceUpdatedAtMs = nowMs;
-    peer.task.updatedAtMs = nowMs;
-    if (isFromSource) {
-      peer.task.sourcePieces.add({
-        number: piece.number,
-        offsetBytes: Number(piece.offset),
-        lengthBytes,
-        digest: piece.digest,
-        costMs,
-        createdAtMs: piece.createdAt?.getTime() ?? nowMs,
-      });
-    } else if (piece.parentId !== undefined && piece.parentId !== '') {
-      const parent = resources.peers.get(asPeerId(piece.parentId));
-      if (parent !== undefined) {
-        parent.updatedAtMs = nowMs;
-        parent.host.updatedAtMs = nowMs;
-      }
+    switch (request.$case) {
+      case 'downloadPieceFinishedRequest':
+        pieceFinished(this.state, peer, request.value.piece, false);
+        return;
+      case 'downloadPieceBackToSourceFinishedRequest':
+        pieceFinished(this.state, peer, request.value.piece, true);
+        return;
+      case 'downloadPieceFailedRequest':
+        pieceFailed(this.state, peer, request.value);
+        return;
+      case 'downloadPieceBackToSourceFailedRequest':
+        pieceBackToSourceFailed(this.state, peer);
+        return;
+      default:
+        assertNever(request);
     }
-    scheduler.pieceFinished(peer, nowMs);
-    metrics.pieceFinished(
-      piece.trafficType ?? (isFromSource ? TRAFFIC_FROM_SOURCE : TRAFFIC_FROM_PEER),
-      hostTypeOf(peer.host.facts.isSeed),
-      lengthBytes,
-    );
   }
 
-  #pieceFailed(peerId: string, request: schedulerV2.DownloadPieceFailedRequest): void {
-    const { resources, metrics, log } = this.state;
-    const peer = resources.peers.get(asPeerId(peerId));
-    if (peer === undefined) {
-      log.debug({ peerId }, 'piece failure of an unknown peer');
-      return;
+  /**
+   * The peer that registered on this stream: nobody reports for somebody else.
+   * @throws DfError `not-found` when nobody has, or the peer has been deleted; `invalid-argument` for other ids than its
+   */
+  #ownPeer(message: Message): Peer {
+    const peer = this.#peer;
+    if (peer === undefined || (peer.id === message.peerId && this.state.resources.peers.get(peer.id) !== peer)) {
+      throw new DfError('not-found', `peer ${message.peerId} not found`);
     }
-    peer.updatedAtMs = this.state.clock.nowMs();
-    metrics.pieceFailed(TRAFFIC_FROM_PEER, hostTypeOf(peer.host.facts.isSeed));
-    if (!request.temporary) {
-      log.debug({ peerId, parentId: request.parentId }, 'piece failure that is not temporary');
-      return;
+    if (!this.#isAbout(peer, message)) {
+      throw new DfError(
+        'invalid-argument',
+        `ids of a message must be those of the registration on its stream: host ${peer.host.id}, task ${peer.task.id}, peer ${peer.id}`,
+      );
     }
-    peer.blockParent(request.parentId);
-    const parent = resources.peers.get(asPeerId(request.parentId));
-    if (parent !== undefined) parent.host.uploadFailedCount += 1;
-  }
-
-  #pieceBackToSourceFailed(peerId: string): void {
-    const { resources, metrics, clock } = this.state;
-    const peer = resources.peers.get(asPeerId(peerId));
-    if (peer === undefined) return;
-    peer.updatedAtMs = clock.nowMs();
-    peer.task.updatedAtMs = peer.updatedAtMs;
-    metrics.pieceFailed(TRAFFIC_FROM_SOURCE, hostTypeOf(peer.host.facts.isSeed));
-  }
-
-  #peerOf(message: Message): Peer {
-    const peer = this.state.resources.peers.get(asPeerId(message.peerId));
-    if (peer === undefined) throw new DfError('not-found', `peer ${message.peerId} not found`);
     return peer;
+  }
+
+  #isAbout(peer: Peer, message: Message): boolean {
+    return (
+      message.peerId === peer.id &&
+      message.taskId === peer.task.id &&
+      message.hostId === peer.host.id &&
+      this.state.resources.peers.get(peer.id) === peer
+    );
   }
 
   #schedule(peer: Peer): void {
@@ -391,7 +296,7 @@ export class PeerSession {
     const { resources, scheduler, clock, metrics } = this.state;
     const peer = this.#peer;
     countFailure(message, peer, metrics);
-    if (peer !== undefined && resources.peers.get(peer.id) === peer && peer.id === message.peerId) {
+    if (peer !== undefined && resources.peers.get(peer.id) === peer) {
       if (peer.can('DownloadFailed') && peer.state !== 'Succeeded') {
         peer.apply('DownloadFailed', clock.nowMs());
         scheduler.failed(peer);
@@ -421,32 +326,5 @@ export class PeerSession {
     if (peer === undefined) return;
     this.state.downloads.delete(peer.id);
     if (this.state.resources.peers.get(peer.id) === peer) this.state.scheduler.detached(peer);
-  }
-}
-
-function labelsOf(peer: Peer): ReturnType<typeof peerLabels> {
-  return peerLabels(peer.priority, peer.host.facts.isSeed);
-}
-
-function countFailure(message: Message, peer: Peer | undefined, metrics: SchedulerState['metrics']): void {
-  const labels = peer === undefined ? peerLabels(0, false) : labelsOf(peer);
-  switch (message.request?.$case) {
-    case 'registerPeerRequest':
-      metrics.registerPeer.failure.inc(labels);
-      return;
-    case 'downloadPeerStartedRequest':
-      metrics.downloadPeerStarted.failure.inc(labels);
-      return;
-    case 'downloadPeerBackToSourceStartedRequest':
-      metrics.downloadPeerBackToSourceStarted.failure.inc(labels);
-      return;
-    case 'downloadPeerFinishedRequest':
-      metrics.downloadPeerFinished.failure.inc(labels);
-      return;
-    case 'downloadPeerBackToSourceFinishedRequest':
-      metrics.downloadPeerBackToSourceFinishedFailure.inc(labels);
-      return;
-    default:
-      return;
   }
 }

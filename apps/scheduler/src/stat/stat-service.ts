@@ -20,12 +20,12 @@ export class StatService {
     return peerRecord(peer, hosts);
   }
 
-  /** A peer that is unknown is deleted already. */
+  /** A peer that is unknown, or is not of the host and task that the request names, is nothing to delete. */
   deletePeer(request: schedulerV2.DeletePeerRequest): void {
     const { metrics, resources } = this.state;
     metrics.leavePeer.total.inc();
     const peer = resources.peers.get(asPeerId(request.peerId));
-    if (peer !== undefined) deletePeer(this.state, peer);
+    if (peer?.host.id === request.hostId && peer.task.id === request.taskId) deletePeer(this.state, peer);
   }
 
   /** @throws DfError `not-found` */

@@ -1,0 +1,75 @@
+import { asPeerId } from '@dragonfly/ids';
+import { type commonV2, durationToMs, type schedulerV2 } from '@dragonfly/proto';
+import type { Peer } from '@dragonfly/scheduling';
+import { hostTypeOf } from '../metrics.js';
+import type { SchedulerState } from '../scheduler-state.js';
+
+const TRAFFIC_FROM_SOURCE = 0;
+const TRAFFIC_FROM_PEER = 1;
+
+/** The hot path: one call per piece of every download. Errors in a report are not worth ending a download for. */
+export function pieceFinished(
+  state: SchedulerState,
+  peer: Peer,
+  piece: commonV2.Piece | undefined,
+  isFromSource: boolean,
+): void {
+  if (piece === undefined) return;
+  const { scheduler, metrics, clock } = state;
+  const nowMs = clock.nowMs();
+  const costMs = piece.cost === undefined ? 0 : durationToMs(piece.cost);
+  const lengthBytes = Number(piece.length);
+  peer.pieces.add(piece.number);
+  peer.costs.add(costMs);
+  peer.updatedAtMs = nowMs;
+  peer.pieceUpdatedAtMs = nowMs;
+  peer.task.updatedAtMs = nowMs;
+  if (isFromSource) {
+    peer.task.sourcePieces.add({
+      number: piece.number,
+      offsetBytes: Number(piece.offset),
+      lengthBytes,
+      digest: piece.digest,
+      costMs,
+      createdAtMs: piece.createdAt?.getTime() ?? nowMs,
+    });
+  } else if (piece.parentId !== undefined && piece.parentId !== '') {
+    const parent = parentOf(state, peer, piece.parentId);
+    if (parent !== undefined) {
+      parent.updatedAtMs = nowMs;
+      parent.host.updatedAtMs = nowMs;
+    }
+  }
+  scheduler.pieceFinished(peer, nowMs);
+  metrics.pieceFinished(
+    piece.trafficType ?? (isFromSource ? TRAFFIC_FROM_SOURCE : TRAFFIC_FROM_PEER),
+    hostTypeOf(peer.host.facts.isSeed),
+    lengthBytes,
+  );
+}
+
+/** A parent did not give a piece: it is not offered to this peer again. */
+export function pieceFailed(state: SchedulerState, peer: Peer, request: schedulerV2.DownloadPieceFailedRequest): void {
+  peer.updatedAtMs = state.clock.nowMs();
+  state.metrics.pieceFailed(TRAFFIC_FROM_PEER, hostTypeOf(peer.host.facts.isSeed));
+  if (!request.temporary) {
+    state.log.debug({ peerId: peer.id, parentId: request.parentId }, 'piece failure that is not temporary');
+    return;
+  }
+  const parent = parentOf(state, peer, request.parentId);
+  if (parent !== undefined) parent.host.uploadFailedCount += 1;
+  peer.blockParent(request.parentId);
+}
+
+/** The source did not give a piece. */
+export function pieceBackToSourceFailed(state: SchedulerState, peer: Peer): void {
+  peer.updatedAtMs = state.clock.nowMs();
+  peer.task.updatedAtMs = peer.updatedAtMs;
+  state.metrics.pieceFailed(TRAFFIC_FROM_SOURCE, hostTypeOf(peer.host.facts.isSeed));
+}
+
+/** The parent that a report names; only a parent that this peer was given is touched by what it says. */
+function parentOf(state: SchedulerState, peer: Peer, parentId: string): Peer | undefined {
+  const parent = state.resources.peers.get(asPeerId(parentId));
+  return parent !== undefined && peer.parents.includes(parent) ? parent : undefined;
+}
