@@ -1,5 +1,6 @@
 import { DfError } from '@dragonfly/errors';
 import { MAX_SCAN_KEYS } from './key-value-store.js';
+import { MAX_MEMBERS, MAX_RECORDS } from './record-store.js';
 
 /** Longest key, in UTF-16 units. */
 const MAX_KEY_LENGTH = 1024;
@@ -29,5 +30,19 @@ export function checkScanLimit(limit: number): void {
 export function checkIncrement(by: number): void {
   if (!Number.isSafeInteger(by)) {
     throw new DfError('invalid-argument', `by: must be an integer, is ${by}`);
+  }
+}
+
+/** @throws DfError `invalid-argument` */
+export function checkMemberLimit(limit: number): void {
+  if (!Number.isInteger(limit) || limit < 1 || limit > MAX_MEMBERS) {
+    throw new DfError('invalid-argument', `limit: must be 1 to ${MAX_MEMBERS}, is ${limit}`);
+  }
+}
+
+/** @throws DfError `invalid-argument` */
+export function checkRecordCount(count: number): void {
+  if (count > MAX_RECORDS) {
+    throw new DfError('invalid-argument', `keys: must be at most ${MAX_RECORDS}, are ${count}`);
   }
 }

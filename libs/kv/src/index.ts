@@ -14,4 +14,12 @@ export type { Kv } from './kv.js';
 export { Lock, LOCK_RETRY_MS, type HeldLock, type LockOptions } from './lock.js';
 export { createMemoryKv, MemoryKeyValueStore, MemoryPubSub, type MemoryKvOptions } from './memory-kv.js';
 export { PubSub, type MessageListener } from './pub-sub.js';
+export {
+  MAX_MEMBERS,
+  MAX_RECORDS,
+  type RecordCondition,
+  type RecordFields,
+  RecordStore,
+  type StoredRecord,
+} from './record-store.js';
 export { createRedisKv, type RedisAddress, type RedisKvOptions } from './redis-kv.js';

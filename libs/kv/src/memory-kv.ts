@@ -1,21 +1,17 @@
 import { DfError } from '@dragonfly/errors';
 import { checkIncrement, checkKey, checkScanLimit, checkTtl } from './arguments.js';
 import { KeyValueStore, type KvCallOptions, type KvWriteOptions } from './key-value-store.js';
+import { ExpiringMap } from './expiring-map.js';
 import type { Kv } from './kv.js';
 import { Lock } from './lock.js';
+import { MemoryRecordStore } from './memory-records.js';
 import { PubSub, type MessageListener } from './pub-sub.js';
 
-/** Expired keys are dropped when met, and all of them once in so many writes. */
-const WRITES_BETWEEN_SWEEPS = 1_000;
-
-interface Entry {
-  value: string;
-  /** Absolute time on the store's clock; undefined = stays. */
-  expiresAtMs: number | undefined;
-}
+const DEFAULT_MAX_KEYS = 1_000_000;
+const steadyNow = (): number => performance.now();
 
 export interface MemoryKvOptions {
-  /** Most live keys; a write of a further key fails with `resource-exhausted`. @default 1000000 */
+  /** Most live keys of each kind (texts, records, sets); a write of a further key fails with `resource-exhausted`. @default 1000000 */
   maxKeys?: number;
   /** Clock in ms that never goes back: a change of the machine's clock is to end no lease. @default performance.now */
   now?: () => number;
@@ -25,34 +21,30 @@ export interface MemoryKvOptions {
 
 /** Key-value store of one process: for the embedded set-up and for tests. */
 export class MemoryKeyValueStore extends KeyValueStore {
-  private readonly entries = new Map<string, Entry>();
-  private readonly maxKeys: number;
-  private readonly now: () => number;
-  private writesUntilSweep = WRITES_BETWEEN_SWEEPS;
+  private readonly entries: ExpiringMap<string>;
   private closed = false;
 
   constructor(options: MemoryKvOptions = {}) {
     super();
-    this.maxKeys = options.maxKeys ?? 1_000_000;
-    this.now = options.now ?? ((): number => performance.now());
+    this.entries = new ExpiringMap(options.maxKeys ?? DEFAULT_MAX_KEYS, options.now ?? steadyNow);
   }
 
   override async get(key: string, options?: KvCallOptions): Promise<string | undefined> {
     this.check(key, options);
-    return this.live(key)?.value;
+    return this.entries.get(key);
   }
 
   override async set(key: string, value: string, options?: KvWriteOptions): Promise<void> {
     this.check(key, options);
-    this.write(key, value, options?.ttlMs);
+    this.entries.set(key, value, options?.ttlMs);
   }
 
   override async setIfAbsent(key: string, value: string, options?: KvWriteOptions): Promise<boolean> {
     this.check(key, options);
-    if (this.live(key)) {
+    if (this.entries.has(key)) {
       return false;
     }
-    this.write(key, value, options?.ttlMs);
+    this.entries.set(key, value, options?.ttlMs);
     return true;
   }
 
@@ -63,36 +55,36 @@ export class MemoryKeyValueStore extends KeyValueStore {
     options?: KvWriteOptions,
   ): Promise<boolean> {
     this.check(key, options);
-    if (this.live(key)?.value !== expected) {
+    if (this.entries.get(key) !== expected) {
       return false;
     }
-    this.write(key, value, options?.ttlMs);
+    this.entries.set(key, value, options?.ttlMs);
     return true;
   }
 
   override async compareAndDelete(key: string, expected: string, options?: KvCallOptions): Promise<boolean> {
     this.check(key, options);
-    return this.live(key)?.value === expected && this.entries.delete(key);
+    return this.entries.get(key) === expected && this.entries.delete(key);
   }
 
   override async delete(key: string, options?: KvCallOptions): Promise<boolean> {
     this.check(key, options);
-    return this.live(key) !== undefined && this.entries.delete(key);
+    return this.entries.delete(key);
   }
 
   override async increment(key: string, by = 1, options?: KvWriteOptions): Promise<number> {
     this.check(key, options);
     checkIncrement(by);
-    const entry = this.live(key);
-    if (!entry) {
-      this.write(key, String(by), options?.ttlMs);
+    const value = this.entries.get(key);
+    if (value === undefined) {
+      this.entries.set(key, String(by), options?.ttlMs);
       return by;
     }
-    if (!/^-?\d{1,15}$/.test(entry.value)) {
+    if (!/^-?\d{1,15}$/.test(value)) {
       throw new DfError('failed-precondition', `key ${key} holds no integer`);
     }
-    const next = Number(entry.value) + by;
-    entry.value = String(next);
+    const next = Number(value) + by;
+    this.entries.replace(key, String(next));
     return next;
   }
 
@@ -101,7 +93,7 @@ export class MemoryKeyValueStore extends KeyValueStore {
     checkScanLimit(limit);
     const keys: string[] = [];
     for (const key of this.entries.keys()) {
-      if (key.startsWith(prefix) && this.live(key)) {
+      if (key.startsWith(prefix)) {
         keys.push(key);
         if (keys.length === limit) {
           break;
@@ -132,32 +124,6 @@ export class MemoryKeyValueStore extends KeyValueStore {
     }
     if (options?.signal?.aborted) {
       throw DfError.from(options.signal.reason, 'cancelled');
-    }
-  }
-
-  private live(key: string): Entry | undefined {
-    const entry = this.entries.get(key);
-    if (entry?.expiresAtMs !== undefined && entry.expiresAtMs <= this.now()) {
-      this.entries.delete(key);
-      return undefined;
-    }
-    return entry;
-  }
-
-  private write(key: string, value: string, ttlMs: number | undefined): void {
-    if (--this.writesUntilSweep <= 0 || this.entries.size >= this.maxKeys) {
-      this.sweep();
-    }
-    if (this.entries.size >= this.maxKeys && !this.entries.has(key)) {
-      throw new DfError('resource-exhausted', `key-value store holds its limit of ${this.maxKeys} keys`);
-    }
-    this.entries.set(key, { value, expiresAtMs: ttlMs === undefined ? undefined : this.now() + ttlMs });
-  }
-
-  private sweep(): void {
-    this.writesUntilSweep = WRITES_BETWEEN_SWEEPS;
-    for (const key of this.entries.keys()) {
-      this.live(key);
     }
   }
 }
@@ -221,14 +187,17 @@ export function deliver(listener: MessageListener, message: string, onError: (er
 /** Opens a store inside this process. */
 export function createMemoryKv(options: MemoryKvOptions = {}): Kv {
   const store = new MemoryKeyValueStore(options);
+  const records = new MemoryRecordStore(options.maxKeys ?? DEFAULT_MAX_KEYS, options.now ?? steadyNow);
   const pubSub = new MemoryPubSub(options.onError);
   return {
     kind: 'memory',
     store,
+    records,
     lock: new Lock(store),
     pubSub,
     close: async () => {
       store.close();
+      records.close();
       pubSub.close();
     },
   };

@@ -7,21 +7,10 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { DfError } from '@dragonfly/errors';
-import type { Kv } from '../kv.js';
+import { recordCases } from './records.js';
+import type { KvConformanceCase } from './fixture.js';
 
-/** One adapter under test. */
-export interface KvFixture {
-  kv: Kv;
-  /** A second connection to the same store (for memory: the same object). */
-  second: Kv;
-  /** Makes so many ms pass for the store; memory advances its clock, Redis waits. */
-  readonly passTime: (ms: number) => Promise<void>;
-}
-
-export interface KvConformanceCase {
-  name: string;
-  run(fixture: KvFixture): Promise<void>;
-}
+export type { KvConformanceCase, KvFixture } from './fixture.js';
 
 const codeIs =
   (code: string) =>
@@ -53,7 +42,7 @@ function rejectOn(signal: AbortSignal): Promise<never> {
   );
 }
 
-export const kvConformanceCases: readonly KvConformanceCase[] = [
+const storeCases: readonly KvConformanceCase[] = [
   {
     name: 'gives back what was set, for any text, and undefined for an absent key',
     run: async ({ kv }) => {
@@ -289,3 +278,6 @@ export const kvConformanceCases: readonly KvConformanceCase[] = [
     },
   },
 ];
+
+/** Every case of the port. */
+export const kvConformanceCases: readonly KvConformanceCase[] = [...storeCases, ...recordCases];
