@@ -1,6 +1,9 @@
 import { Counter, Gauge, Registry, Summary } from 'prom-client';
+import { AnnouncedHostMetrics } from './metrics/announced-host-metrics.js';
+import { type CallCounters, callCounters, PREFIX } from './metrics/call-counters.js';
+import { HostTrafficMetrics } from './metrics/host-traffic-metrics.js';
+import { KindMetrics } from './metrics/kind-metrics.js';
 
-const PREFIX = 'dragonfly_scheduler_';
 const QUANTILES = [0.5, 0.9, 0.95, 0.99];
 /** Summaries describe the last ten minutes. */
 const SUMMARY_MAX_AGE_SECONDS = 600;
@@ -11,6 +14,18 @@ const PIECE_LABELS = ['traffic_type', 'task_type', 'host_type'] as const;
 
 /** Only standard tasks are scheduled so far. */
 const TASK_TYPE = 'STANDARD';
+
+const VERSION_LABELS = [
+  'major',
+  'minor',
+  'git_version',
+  'git_commit',
+  'platform',
+  'build_time',
+  'go_version',
+  'go_tags',
+  'go_gcflags',
+] as const;
 
 const TRAFFIC_TYPES = ['BACK_TO_SOURCE', 'REMOTE_PEER', 'LOCAL_PEER'] as const;
 const HOST_TYPES = ['normal', 'super'] as const;
@@ -31,7 +46,18 @@ export function taskSizeLevel(contentLengthBytes: number | undefined): string {
   return String(index < 0 ? SIZE_LEVEL_BOUNDS.length + 1 : index + 1);
 }
 
-/** The scheduler's metrics under the names that Dragonfly's dashboards read. Labels have a fixed set of values. */
+export interface SchedulerMetricsOptions {
+  /** Peers that wait for parents now. */
+  readonly waitingPeers: () => number;
+  readonly version: string;
+  /** Count the traffic of each host: a few series for every one of up to `MAX_TRAFFIC_HOSTS`. @default false */
+  readonly perHost?: boolean;
+}
+
+/**
+ * The scheduler's metrics under the names that Dragonfly's dashboards read. Labels have a bounded set of values. A part
+ * with metrics of its own registers them on {@link registry}.
+ */
 export class SchedulerMetrics {
   readonly registry = new Registry();
 
@@ -40,9 +66,22 @@ export class SchedulerMetrics {
   readonly leavePeer = this.#calls('leave_peer', 'DeletePeer calls');
   readonly statTask = this.#calls('stat_task', 'StatTask calls');
   readonly leaveTask = this.#calls('leave_task', 'DeleteTask calls');
-  readonly announceHost = this.#calls('announce_host', 'AnnounceHost calls');
+  readonly announceHost = new AnnouncedHostMetrics(this.registry);
   readonly listHosts = this.#calls('list_hosts', 'ListHosts calls');
   readonly leaveHost = this.#calls('leave_host', 'DeleteHost calls');
+  /** Never counted, in the original neither: dashboards name it. */
+  readonly exchangePeer = this.#calls('exchange_peer', 'ExchangePeer calls');
+  readonly preheatImage = this.#calls('preheat_image', 'PreheatImage calls');
+  readonly statImage = this.#calls('stat_image', 'StatImage calls');
+  readonly preheatFile = this.#calls('preheat_file', 'PreheatFile calls');
+  readonly statFile = this.#calls('stat_file', 'StatFile calls');
+
+  /** Calls about persistent tasks. */
+  readonly persistent = new KindMetrics(this.registry, 'persistent');
+  /** Calls about persistent cache tasks. */
+  readonly persistentCache = new KindMetrics(this.registry, 'persistent_cache');
+  /** Undefined unless asked for. */
+  readonly hostTraffic: HostTrafficMetrics | undefined;
 
   readonly registerPeer = this.#peerCalls('register_peer', 'registrations');
   readonly downloadPeerStarted = this.#peerCalls('download_peer_started', 'downloads from parents begun');
@@ -77,27 +116,49 @@ export class SchedulerMetrics {
   /** Counts per piece are kept in plain arrays and turned into metrics when somebody asks for them. */
   readonly #piecesFinished = new Float64Array(TRAFFIC_TYPES.length * HOST_TYPES.length);
   readonly #piecesFailed = new Float64Array(TRAFFIC_TYPES.length * HOST_TYPES.length);
+  readonly #sourcePiecesFailed = new Float64Array(TRAFFIC_TYPES.length * HOST_TYPES.length);
   readonly #trafficBytes = new Float64Array(TRAFFIC_TYPES.length * HOST_TYPES.length);
 
-  constructor(gauges: { readonly waitingPeers: () => number }, version: string) {
+  constructor({ waitingPeers, version, perHost = false }: SchedulerMetricsOptions) {
+    this.hostTraffic = perHost ? new HostTrafficMetrics(this.registry) : undefined;
     this.#scraped('download_piece_finished_total', 'Pieces finished.', PIECE_LABELS, this.#piecesFinished);
     this.#scraped('download_piece_finished_failure_total', 'Pieces that failed.', PIECE_LABELS, this.#piecesFailed);
+    this.#scraped(
+      'download_piece_back_to_source_finished_failure_total',
+      'Pieces that the source did not give.',
+      PIECE_LABELS,
+      this.#sourcePiecesFailed,
+    );
     this.#scraped('traffic', 'Bytes downloaded.', ['type', 'task_type', 'host_type'], this.#trafficBytes);
     new Gauge({
       name: `${PREFIX}concurrent_schedule_total`,
       help: 'Peers that wait for parents.',
       registers: [this.registry],
       collect() {
-        this.set(gauges.waitingPeers());
+        this.set(waitingPeers());
       },
     });
     const [major = '0', minor = '0'] = version.split('.');
     new Gauge({
       name: `${PREFIX}version`,
       help: 'Version of the program.',
-      labelNames: ['major', 'minor', 'git_version'],
+      labelNames: VERSION_LABELS,
       registers: [this.registry],
-    }).set({ major, minor, git_version: `dfts-${version}` }, 1);
+    }).set(
+      {
+        major,
+        minor,
+        git_version: `dfts-${version}`,
+        git_commit: '',
+        platform: `${process.platform}/${process.arch}`,
+        build_time: '',
+        // Which runtime it is, in the label that says so for a Go program.
+        go_version: `node ${process.version}`,
+        go_tags: '',
+        go_gcflags: '',
+      },
+      1,
+    );
   }
 
   /** @param trafficType the wire number of common.v2.TrafficType */
@@ -107,16 +168,19 @@ export class SchedulerMetrics {
     this.#trafficBytes[index] = (this.#trafficBytes[index] ?? 0) + lengthBytes;
   }
 
+  /** The source did not give a piece. */
+  sourcePieceFailed(hostType: HostType): void {
+    const index = cellOf(0, hostType);
+    this.#sourcePiecesFailed[index] = (this.#sourcePiecesFailed[index] ?? 0) + 1;
+  }
+
   pieceFailed(trafficType: number, hostType: HostType): void {
     const index = cellOf(trafficType, hostType);
     this.#piecesFailed[index] = (this.#piecesFailed[index] ?? 0) + 1;
   }
 
   #calls(name: string, what: string): CallCounters {
-    return {
-      total: this.#counter(`${name}_total`, `Number of ${what}.`),
-      failure: this.#counter(`${name}_failure_total`, `Number of ${what} that failed.`),
-    };
+    return callCounters(this.registry, name, `Number of ${what}`);
   }
 
   #peerCalls(name: string, what: string): PeerCounters {
@@ -124,10 +188,6 @@ export class SchedulerMetrics {
       total: this.#peerCounter(`${name}_total`, `Number of ${what}.`),
       failure: this.#peerCounter(`${name}_failure_total`, `Number of ${what} that failed.`),
     };
-  }
-
-  #counter(name: string, help: string): Counter {
-    return new Counter({ name: PREFIX + name, help, registers: [this.registry] });
   }
 
   #peerCounter(name: string, help: string): Counter<(typeof PEER_LABELS)[number]> {
@@ -154,13 +214,7 @@ export class SchedulerMetrics {
   }
 }
 
-/** A call and its failures. */
-export interface CallCounters {
-  readonly total: Counter;
-  readonly failure: Counter;
-}
-
-/** The same, by kind of peer. */
+/** Downloads and their failures, by kind of peer. */
 export interface PeerCounters {
   readonly total: Counter<(typeof PEER_LABELS)[number]>;
   readonly failure: Counter<(typeof PEER_LABELS)[number]>;

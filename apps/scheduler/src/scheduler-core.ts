@@ -65,7 +65,11 @@ export class SchedulerCore {
         backToSourceCount: config.scheduler.backToSourceCount,
       },
     });
-    const metrics = new SchedulerMetrics({ waitingPeers: () => scheduler.waitingCount }, options.version);
+    const metrics = new SchedulerMetrics({
+      waitingPeers: () => scheduler.waitingCount,
+      version: options.version,
+      perHost: config.metrics.enableHost,
+    });
     this.state = {
       clock,
       resources,

@@ -24,6 +24,7 @@ export function pieceFinished(
   peer.updatedAtMs = nowMs;
   peer.pieceUpdatedAtMs = nowMs;
   peer.task.updatedAtMs = nowMs;
+  let parent: Peer | undefined;
   if (isFromSource) {
     peer.task.sourcePieces.add({
       number: piece.number,
@@ -34,7 +35,7 @@ export function pieceFinished(
       createdAtMs: piece.createdAt?.getTime() ?? nowMs,
     });
   } else if (piece.parentId !== undefined && piece.parentId !== '') {
-    const parent = parentOf(state, peer, piece.parentId);
+    parent = parentOf(state, peer, piece.parentId);
     if (parent !== undefined) {
       parent.updatedAtMs = nowMs;
       parent.host.updatedAtMs = nowMs;
@@ -46,6 +47,7 @@ export function pieceFinished(
     hostTypeOf(peer.host.facts.isSeed),
     lengthBytes,
   );
+  metrics.hostTraffic?.transferred(peer.host, parent?.host, lengthBytes);
 }
 
 /** A parent did not give a piece: it is not offered to this peer again. */
@@ -65,7 +67,7 @@ export function pieceFailed(state: SchedulerState, peer: Peer, request: schedule
 export function pieceBackToSourceFailed(state: SchedulerState, peer: Peer): void {
   peer.updatedAtMs = state.clock.nowMs();
   peer.task.updatedAtMs = peer.updatedAtMs;
-  state.metrics.pieceFailed(TRAFFIC_FROM_SOURCE, hostTypeOf(peer.host.facts.isSeed));
+  state.metrics.sourcePieceFailed(hostTypeOf(peer.host.facts.isSeed));
 }
 
 /** The parent that a report names; only a parent that this peer was given is touched by what it says. */

@@ -16,9 +16,12 @@ export class HostService {
   /** Takes an announcement. A seed is probed after the answer: a real one opens its server only then. */
   announce(request: schedulerV2.AnnounceHostRequest): void {
     const { metrics, resources, clock, hosts, log } = this.state;
-    metrics.announceHost.total.inc();
     const announced = request.host;
-    if (announced === undefined) throw new DfError('invalid-argument', 'AnnounceHostRequest.host: is required');
+    metrics.announceHost.announced(announced);
+    if (announced === undefined) {
+      metrics.announceHost.failed(announced);
+      throw new DfError('invalid-argument', 'AnnounceHostRequest.host: is required');
+    }
     const id = asHostId(announced.id);
     const known = resources.hosts.get(id);
     const intervalMs =
@@ -58,6 +61,7 @@ export class HostService {
   remove(host: Host, reason: string): void {
     deleteHost(this.state, host);
     this.seeds.removed(host.id);
+    this.state.metrics.hostTraffic?.removed(host);
     this.state.log.info({ hostId: host.id }, reason);
   }
 }
