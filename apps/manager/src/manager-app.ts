@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { DfError } from '@dragonfly/errors';
 import { createMemoryKv, createRedisKv, type Kv } from '@dragonfly/kv';
 import { Database, ensureDefaultRows } from '@dragonfly/persistence';
-import { managerV2 } from '@dragonfly/proto';
+import { extNotify, managerV2 } from '@dragonfly/proto';
 import { nestGrpcOptions } from '@dragonfly/rpc/nest';
 import { Readiness, StatusServer, type Logger } from '@dragonfly/telemetry';
 import { NestFactory } from '@nestjs/core';
@@ -21,6 +21,7 @@ import { InstanceSweeper } from './instances/instance-sweeper.js';
 import { KeepAliveService } from './instances/keep-alive.js';
 import { ManagerModule } from './manager.module.js';
 import { NestLogger } from './nest-logger.js';
+import { News } from './notify/news.js';
 import { configureRest, createRestAdapter } from './rest/rest-server.js';
 import { CONDITIONS, DependencyMonitor } from './status/dependency-monitor.js';
 import { ManagerMetrics } from './status/manager-metrics.js';
@@ -95,6 +96,14 @@ async function start(options: StartOptions, opened: (() => Promise<void>)[]): Pr
     personalAccessToken: options.personalAccessToken,
   });
   await waitForStore(kv, log);
+  const news = new News(
+    kv.pubSub,
+    atMostEvery(STORE_WARNING_INTERVAL_MS, (error: unknown): void => {
+      log.warn({ reason: DfError.from(error).message }, 'other managers do not hear of changes');
+    }),
+  );
+  await news.start();
+  opened.push(() => news.stop());
   const { jwt } = config.auth;
   const key = await signingKey(jwt.key, settings.dataDirectory, kv.kind === 'redis' ? kv.store : undefined);
 
@@ -105,6 +114,7 @@ async function start(options: StartOptions, opened: (() => Promise<void>)[]): Pr
     log,
     readiness,
     metrics,
+    news,
     tokens: new SessionTokens(key, jwt.timeout, jwt.maxRefresh),
     cacheMaxAgeMs: config.cache.local.ttl,
   });
@@ -179,7 +189,10 @@ function grpcOptions({ config }: ManagerSettings, log: Logger): ReturnType<typeo
   const { listenIP, port, tls, requestRateLimit } = config.server.grpc;
   const host = listenIP || (config.network.enableIPv6 ? '::' : '0.0.0.0');
   return nestGrpcOptions({
-    services: [{ definition: managerV2.ManagerService, name: 'manager.v2.Manager' }],
+    services: [
+      { definition: managerV2.ManagerService, name: 'manager.v2.Manager' },
+      { definition: extNotify.NotifyServiceService, name: 'dragonfly.ext.v1.NotifyService' },
+    ],
     url: `${host.includes(':') ? `[${host}]` : host}:${port.start}`,
     log,
     requestRateLimit,

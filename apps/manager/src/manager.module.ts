@@ -2,6 +2,7 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { AuthModule } from './auth/auth.module.js';
 import { ClustersModule } from './clusters/clusters.module.js';
 import { InstancesModule } from './instances/instances.module.js';
+import { NotifyModule } from './notify/notify.module.js';
 import { type ManagerParts, PlatformModule } from './platform.module.js';
 import { StatusController } from './status/status.controller.js';
 
@@ -12,7 +13,7 @@ export class ManagerModule {
     const platform = PlatformModule.forParts(parts);
     return {
       module: ManagerModule,
-      imports: [platform, AuthModule.on(platform), ClustersModule.on(platform), InstancesModule.on(platform)],
+      imports: [platform, AuthModule.on(platform), ClustersModule.on(platform), InstancesModule.on(platform), NotifyModule.on(platform)],
       controllers: [StatusController],
     };
   }

@@ -7,6 +7,7 @@ import { loadPolicies, type Policies, PolicyCache } from './auth/policies.js';
 import { SessionTokens } from './auth/session-tokens.js';
 import { Clock } from './clock.js';
 import { Logger } from './logger.js';
+import { News } from './notify/news.js';
 import { ManagerMetrics } from './status/manager-metrics.js';
 import { GenerationCache } from './topology/generation-cache.js';
 import { loadTopology, type Topology } from './topology/topology.js';
@@ -24,6 +25,7 @@ export interface ManagerParts {
   readonly readiness: Readiness;
   readonly metrics: ManagerMetrics;
   readonly tokens: SessionTokens;
+  readonly news: News;
   /** Oldest cached answer, for changes of the database that no manager made, in ms. */
   readonly cacheMaxAgeMs: number;
 }
@@ -47,10 +49,11 @@ function connections(parts: ManagerParts): Provider[] {
     { provide: Readiness, useValue: parts.readiness },
     { provide: ManagerMetrics, useValue: parts.metrics },
     { provide: SessionTokens, useValue: parts.tokens },
+    { provide: News, useValue: parts.news },
   ];
 }
 
-function caches({ database, kv, log, cacheMaxAgeMs: maxAgeMs }: ManagerParts): Provider[] {
+function caches({ database, kv, log, news, cacheMaxAgeMs: maxAgeMs }: ManagerParts): Provider[] {
   const shared = {
     store: kv.store,
     maxAgeMs,
@@ -62,6 +65,7 @@ function caches({ database, kv, log, cacheMaxAgeMs: maxAgeMs }: ManagerParts): P
     ...shared,
     key: 'manager:generation:topology',
     load: () => loadTopology(database),
+    onInvalidated: () => news.publish('config'),
   });
   const policies = new GenerationCache<Policies>({
     ...shared,

@@ -1,5 +1,6 @@
 import { access } from 'node:fs/promises';
-import { managerV2, schedulerV2, type commonV2 } from '@dragonfly/proto';
+import { NewsFeed } from '@dragonfly/manager-client';
+import { extNotify, managerV2, schedulerV2, type commonV2 } from '@dragonfly/proto';
 import { createGrpcClient } from '@dragonfly/rpc';
 import type { Logger, Readiness } from '@dragonfly/telemetry';
 import { HostAnnouncer } from './announce/host-announcer.js';
@@ -43,6 +44,8 @@ export class ClusterMembership {
   readonly announcer: HostAnnouncer;
   private readonly manager: managerV2.ManagerClient | undefined;
   private readonly managerAddress: string | undefined;
+  private readonly newsClient: extNotify.NotifyServiceClient | undefined;
+  private news: NewsFeed | undefined;
   private dynconfig: Dynconfig | undefined;
   private registration: SeedRegistration | undefined;
   private readonly firstView = new AbortController();
@@ -75,6 +78,7 @@ export class ClusterMembership {
     if (split !== undefined) {
       this.managerAddress = addressOf(split.host, split.port);
       this.manager = createGrpcClient(managerV2.ManagerClient, this.managerAddress, withTls(tls.manager));
+      this.newsClient = createGrpcClient(extNotify.NotifyServiceClient, this.managerAddress, withTls(tls.manager));
     }
   }
 
@@ -95,6 +99,7 @@ export class ClusterMembership {
       },
     });
     await this.dynconfig.start();
+    this.listenToNews();
     this.announcer.start();
     this.seeds.start();
     if (profile.registersAs === 'seed-peer') this.registerSeed(uploadPort);
@@ -128,9 +133,11 @@ export class ClusterMembership {
     await this.seeds.stop();
     await this.announcer.stop();
     await Promise.all([this.announcer.leave(), this.registration?.stop()]);
+    await this.news?.stop();
     await this.dynconfig?.stop();
     await this.schedulers.stop();
     this.manager?.close();
+    this.newsClient?.close();
   }
 
   private async sourceOfViews(): Promise<DynconfigSource | undefined> {
@@ -156,6 +163,24 @@ export class ClusterMembership {
       () => false,
     );
     return hasFile ? new FileSource(config.dynconfig.path, profile, onProblem) : undefined;
+  }
+
+  private listenToNews(): void {
+    const { identity, profile, log } = this.options;
+    if (this.newsClient === undefined) return;
+    this.news = NewsFeed.start({
+      client: this.newsClient,
+      subscriber: {
+        kind: profile.registersAs === 'seed-peer' ? 'seed-peer' : 'peer',
+        hostname: identity.hostname,
+        ip: identity.ip,
+        clusterId: 0n,
+      },
+      onNews: (news) => {
+        if (news.has('config')) this.dynconfig?.refreshNow();
+      },
+      log,
+    });
   }
 
   private takeView(view: ClusterView, origin: 'fresh' | 'cached' | 'alone'): void {

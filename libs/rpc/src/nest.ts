@@ -7,9 +7,10 @@ import { type CustomStrategy, type GrpcOptions, ServerGrpc } from '@nestjs/micro
 import type { MethodDefinition, ServerUnaryCall, ServiceDefinition } from '@grpc/grpc-js';
 import { type Observable, throwError } from 'rxjs';
 import type { RpcLog } from './log.js';
-export { contextOf, type RawCall, streamOut } from './nest-calls.js';
 import { ServerCore, type ServerSettings } from './server-core.js';
 import { statusOfError } from './status.js';
+
+export { contextOf, type RawCall, streamOut } from './nest-calls.js';
 
 export interface NestGrpcSettings extends Omit<ServerSettings, 'addresses'> {
   /** ts-proto definitions with their full names, e.g. `scheduler.v2.Scheduler`. */

@@ -9,6 +9,8 @@ export interface GenerationCacheOptions<T> {
   maxAgeMs: number;
   /** Told when the store does not answer; the value is then loaded without the cache. */
   onError: (error: unknown) => void;
+  /** Called after each {@link GenerationCache.invalidate}, when every manager would load the new value. Never fails. */
+  onInvalidated?: () => Promise<void>;
   /** A clock in ms that never goes back. @default performance.now */
   now?: () => number;
 }
@@ -69,5 +71,6 @@ export class GenerationCache<T> {
     } catch (error) {
       this.options.onError(error);
     }
+    await this.options.onInvalidated?.();
   }
 }

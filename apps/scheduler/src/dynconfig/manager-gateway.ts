@@ -1,7 +1,9 @@
 import type { ClientWritableStream } from '@grpc/grpc-js';
 import { DfError } from '@dragonfly/errors';
-import { managerV2 } from '@dragonfly/proto';
+import { type News, NewsFeed } from '@dragonfly/manager-client';
+import { extNotify, managerV2 } from '@dragonfly/proto';
 import { type ClientTls, createGrpcClient, unary } from '@dragonfly/rpc';
+import type { Logger } from '@dragonfly/telemetry';
 import type { Identity } from '../config/scheduler-config.js';
 import { type DynamicConfig, dynamicConfigSchema } from './dynamic-config.js';
 
@@ -33,13 +35,13 @@ const INACTIVE = 'inactive';
 /** The calls to the manager that a scheduler makes. */
 export class ManagerGateway {
   readonly #client: managerV2.ManagerClient;
+  readonly #newsClient: extNotify.NotifyServiceClient;
 
   constructor(private readonly options: ManagerGatewayOptions) {
-    this.#client = createGrpcClient(
-      managerV2.ManagerClient,
-      options.address.replace(/^[a-z]+:\/\//, ''),
-      options.tls === undefined ? {} : { tls: options.tls },
-    );
+    const address = options.address.replace(/^[a-z]+:\/\//, '');
+    const withTls = options.tls === undefined ? {} : { tls: options.tls };
+    this.#client = createGrpcClient(managerV2.ManagerClient, address, withTls);
+    this.#newsClient = createGrpcClient(extNotify.NotifyServiceClient, address, withTls);
   }
 
   /** Registers this scheduler, or brings its row up to date. */
@@ -103,8 +105,21 @@ export class ManagerGateway {
     );
   }
 
+  /** Listens to what changes at the manager; a manager of another make has no news. To be stopped before `close`. */
+  listen(onNews: (news: ReadonlySet<News>) => void, log: Logger): NewsFeed {
+    const { identity, schedulerClusterId } = this.options;
+    const subscriber = {
+      kind: 'scheduler',
+      hostname: identity.hostname,
+      ip: identity.ip,
+      clusterId: BigInt(schedulerClusterId),
+    };
+    return NewsFeed.start({ client: this.#newsClient, subscriber, onNews, log });
+  }
+
   close(): void {
     this.#client.close();
+    this.#newsClient.close();
   }
 
   /** A manager without applications answers NOT_FOUND, an old one UNIMPLEMENTED. */

@@ -1,4 +1,5 @@
 import { DfError } from '@dragonfly/errors';
+import type { NewsFeed } from '@dragonfly/manager-client';
 import type { Clock, Timer } from '@dragonfly/scheduling';
 import type { Logger } from '@dragonfly/telemetry';
 import { readDynamicConfig, writeDynamicConfig } from './config-file.js';
@@ -11,7 +12,7 @@ const BACKOFF = { firstMs: 500, longestMs: 30_000 };
 const MAX_INACTIVE_COUNT = 2;
 
 export interface ManagerLinkOptions {
-  readonly gateway: Pick<ManagerGateway, 'register' | 'fetch' | 'openKeepAlive' | 'close'>;
+  readonly gateway: Pick<ManagerGateway, 'register' | 'fetch' | 'openKeepAlive' | 'listen' | 'close'>;
   readonly settings: DynamicSettings;
   /** Copy of the last configuration for a start without the manager. */
   readonly cacheFile: string;
@@ -36,17 +37,24 @@ export class ManagerLink {
   readonly #abort = new AbortController();
   /** What happens next, by purpose: at most one timer each. */
   readonly #timers = new Map<'connect' | 'beat' | 'refresh', Timer>();
-  #isRefreshing = false;
+  /** Whether refreshes have begun: after the first registration. */
+  #refreshes = false;
+  #refreshUnderWay: 'none' | 'one' | 'one-and-another' = 'none';
   #stream: KeepAliveStream | undefined;
   #hasRegistered = false;
   #failures = 0;
   #inactiveCount = 0;
+  #news: Pick<NewsFeed, 'stop'> | undefined;
 
   constructor(private readonly options: ManagerLinkOptions) {}
 
   /** Loads the last known settings and begins to connect; does not wait for the manager. */
   async start(): Promise<void> {
     await this.#loadCache();
+    this.#news = this.options.gateway.listen(() => {
+      // Before the registration has been made there is nothing to ask for.
+      if (this.#refreshes) this.#refreshForever();
+    }, this.options.log);
     void this.#connect();
   }
 
@@ -54,6 +62,7 @@ export class ManagerLink {
   async stop(): Promise<void> {
     this.#abort.abort();
     this.#cancelTimers();
+    await this.#news?.stop();
     await this.#stream?.end();
     this.options.gateway.close();
   }
@@ -64,7 +73,7 @@ export class ManagerLink {
       await gateway.register(this.#abort.signal);
       if (this.#abort.signal.aborted) return;
       this.#keepAlive();
-      if (!this.#isRefreshing) this.#refreshForever();
+      if (!this.#refreshes) this.#refreshForever();
     } catch (caught) {
       if (this.#abort.signal.aborted) return;
       const error = DfError.from(caught);
@@ -111,7 +120,13 @@ export class ManagerLink {
   }
 
   #refreshForever(): void {
-    this.#isRefreshing = true;
+    this.#refreshes = true;
+    // One at a time: of two answers the older could come last. What is under way may have been asked before the change.
+    if (this.#refreshUnderWay !== 'none') {
+      this.#refreshUnderWay = 'one-and-another';
+      return;
+    }
+    this.#refreshUnderWay = 'one';
     void this.#refresh()
       .catch((caught: unknown) => {
         if (this.#abort.signal.aborted) return;
@@ -122,9 +137,11 @@ export class ManagerLink {
         return undefined;
       })
       .finally(() => {
-        if (!this.#abort.signal.aborted) {
-          this.#after('refresh', this.options.refreshIntervalMs, () => this.#refreshForever());
-        }
+        const isWantedAgain = this.#refreshUnderWay === 'one-and-another';
+        this.#refreshUnderWay = 'none';
+        if (this.#abort.signal.aborted) return;
+        if (isWantedAgain) this.#refreshForever();
+        else this.#after('refresh', this.options.refreshIntervalMs, () => this.#refreshForever());
       });
   }
 

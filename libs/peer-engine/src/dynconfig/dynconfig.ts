@@ -28,6 +28,8 @@ export class Dynconfig {
   private current: ClusterView = { schedulers: [], blockList: EMPTY_BLOCK_LIST };
   private hasCacheProblem = false;
   private isFresh = false;
+  /** Ends the pause before the next refresh. */
+  private hurry = new AbortController();
 
   constructor(private readonly options: DynconfigOptions) {}
 
@@ -53,6 +55,11 @@ export class Dynconfig {
     this.running = this.run(source, first);
   }
 
+  /** Something has changed at the source: refreshes now, or once more when a refresh is under way. */
+  refreshNow(): void {
+    this.hurry.abort();
+  }
+
   async stop(): Promise<void> {
     this.stopped.abort();
     await this.running;
@@ -64,7 +71,9 @@ export class Dynconfig {
     while (!this.stopped.signal.aborted) {
       const longestMs = Math.min(refreshIntervalMs, RETRY_MAX_MS);
       const pauseMs = fruitless === 0 ? refreshIntervalMs : backoffMs(fruitless, RETRY_FIRST_MS, longestMs);
-      if (!(await sleep(pauseMs, this.stopped.signal))) return;
+      await sleep(pauseMs, AbortSignal.any([this.stopped.signal, this.hurry.signal]));
+      if (this.stopped.signal.aborted) return;
+      this.hurry = new AbortController();
       fruitless = this.isUseful(await this.refresh(source)) ? 0 : fruitless + 1;
     }
   }
