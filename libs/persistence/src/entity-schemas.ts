@@ -18,6 +18,7 @@ import {
   SeedPeerEntity,
   UserEntity,
 } from './entities.js';
+import { jobEntitySchemas } from './job-entity-schemas.js';
 
 const OPTIONAL = { nullable: true } as const;
 
@@ -230,5 +231,6 @@ export function entitySchemas(dialect: Dialect): EntitySchema[] {
         v5: c.varchar('v5', 100, OPTIONAL),
       },
     }),
+    ...jobEntitySchemas(c),
   ];
 }

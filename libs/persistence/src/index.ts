@@ -15,4 +15,5 @@ export { Database, type OpenOptions } from './database.js';
 export { databaseError } from './database-errors.js';
 export { ensureDefaultRows, PERMISSION_OBJECTS, ROOT_USER_NAME, type DefaultRows } from './default-rows.js';
 export * from './entities.js';
+export * from './job-entities.js';
 export { insertRow, updateRow } from './rows.js';
