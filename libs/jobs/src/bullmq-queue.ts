@@ -126,11 +126,11 @@ export class BullmqJobQueue extends JobQueue {
     const { cron, everyMs } = request;
     const checked = checkRequest({ ...request, id: 'schedule' });
     await this.call('schedule', () =>
-      this.queue.upsertJobScheduler(
-        name,
-        cron === undefined ? { every: everyMs ?? 0 } : { pattern: cron, tz: 'UTC' },
-        { name: request.kind, data: request.payload, opts: jobOptions(checked) },
-      ),
+      this.queue.upsertJobScheduler(name, cron === undefined ? { every: everyMs ?? 0 } : { pattern: cron, tz: 'UTC' }, {
+        name: request.kind,
+        data: request.payload,
+        opts: jobOptions(checked),
+      }),
     );
   }
 
@@ -194,11 +194,16 @@ export class BullmqJobQueue extends JobQueue {
     const timer = setTimeout(grace.resolve, CLOSE_GRACE_MS);
     await Promise.race([this.closeParts().catch(this.onError), grace.promise]);
     clearTimeout(timer);
+    // Also what is left of parts that wait for a connection that never comes.
     this.connection.disconnect();
   }
 
   private async closeParts(): Promise<void> {
-    await this.worker?.close();
+    if (this.connection.status !== 'ready') {
+      // They would wait for the connection to say goodbye; cut off, they give up.
+      this.connection.disconnect();
+    }
+    await this.worker?.close(this.connection.status !== 'ready');
     await this.queue.close();
   }
 

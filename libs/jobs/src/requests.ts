@@ -9,7 +9,7 @@ const DEFAULT_BACKOFF_MS = 1_000;
 const MAX_DELAY_MS = 366 * 86_400_000;
 
 /** A request with its defaults. */
-export interface CheckedRequest extends Required<JobRequest> {}
+export type CheckedRequest = Required<JobRequest>;
 
 /** @throws DfError `invalid-argument` naming the field */
 export function checkRequest(request: JobRequest): CheckedRequest {
@@ -52,7 +52,9 @@ export function nextCronTime(cron: string, afterMs: number): number {
   const fields = cron.trim().split(/\s+/).length;
   check(fields === 5 || fields === 6, `cron: "${cron}" must have five or six fields`);
   try {
-    return CronExpressionParser.parse(cron, { currentDate: new Date(afterMs), tz: 'UTC' }).next().getTime();
+    return CronExpressionParser.parse(cron, { currentDate: new Date(afterMs), tz: 'UTC' })
+      .next()
+      .getTime();
   } catch (error) {
     throw new DfError('invalid-argument', `cron: "${cron}": ${DfError.from(error).message}`, { cause: error });
   }

@@ -17,7 +17,7 @@ function table<T extends object>(
   columns: { [K in keyof T]: EntitySchemaColumnOptions },
   indices: EntitySchemaIndexOptions[] = [],
 ): EntitySchema {
-  return new EntitySchema<T>({ name: target.name, tableName, target, columns: columns as never, indices });
+  return new EntitySchema<T>({ name: target.name, tableName, target, columns: columns, indices });
 }
 
 const key = (column: EntitySchemaColumnOptions): EntitySchemaColumnOptions => ({ ...column, primary: true });

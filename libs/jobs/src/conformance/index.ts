@@ -13,9 +13,9 @@ export interface QueueFixture {
   /** A queue without entries, that nobody works for. */
   queue: JobQueue;
   /** The same queue, as another process sees it. */
-  second(): JobQueue;
+  readonly second: () => JobQueue;
   /** A queue whose process ended without a word while it ran something: nothing renews its leases any more. */
-  dying(): { queue: JobQueue; die(): Promise<void> };
+  readonly dying: () => { queue: JobQueue; die(): Promise<void> };
 }
 
 export interface QueueConformanceCase {
@@ -123,7 +123,10 @@ export const queueConformanceCases: readonly QueueConformanceCase[] = [
       for (const id of ids) {
         await becomes(queue, id, 'completed');
       }
-      assert.deepEqual([...runs.values()], Array.from({ length: 20 }, () => 1));
+      assert.deepEqual(
+        [...runs.values()],
+        Array.from({ length: 20 }, () => 1),
+      );
       assert.ok(most <= 4, `${most} at a time`);
     },
   },
