@@ -10,7 +10,6 @@ import { Readiness, StatusServer, type Logger } from '@dragonfly/telemetry';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { atMostEvery } from './at-most-every.js';
-import { AccessTokenVerifier } from './auth/access-token-verifier.js';
 import { hashPassword } from './auth/password.js';
 import { INITIAL_ROOT_PASSWORD } from './auth/accounts.service.js';
 import { SessionTokens } from './auth/session-tokens.js';
@@ -23,7 +22,6 @@ import { KeepAliveService } from './instances/keep-alive.js';
 import { ManagerModule } from './manager.module.js';
 import { NestLogger } from './nest-logger.js';
 import { News } from './notify/news.js';
-import { RestOptions } from './rest/rest-options.js';
 import { configureRest, createRestAdapter } from './rest/rest-server.js';
 import { CONDITIONS, DependencyMonitor } from './status/dependency-monitor.js';
 import { ManagerMetrics } from './status/manager-metrics.js';
@@ -109,7 +107,6 @@ async function start(options: StartOptions, opened: (() => Promise<void>)[]): Pr
   const { jwt } = config.auth;
   const key = await signingKey(jwt.key, settings.dataDirectory, kv.kind === 'redis' ? kv.store : undefined);
 
-  const rest = restOptions(settings);
   const module = ManagerModule.forParts({
     database,
     kv,
@@ -119,20 +116,15 @@ async function start(options: StartOptions, opened: (() => Promise<void>)[]): Pr
     metrics,
     news,
     tokens: new SessionTokens(key, jwt.timeout, jwt.maxRefresh),
-    rest,
     cacheMaxAgeMs: config.cache.local.ttl,
   });
-  const app = await NestFactory.create<NestFastifyApplication>(module, createRestAdapter(restTls(settings), rest), {
+  const app = await NestFactory.create<NestFastifyApplication>(module, createRestAdapter(restTls(settings)), {
     logger: new NestLogger(log),
     abortOnError: false,
     bodyParser: false,
     forceCloseConnections: true,
   });
-  await configureRest(app, { log, realm: jwt.realm, metrics, version: VERSION, rest });
-  const hashed = await app.get(AccessTokenVerifier).hashClearTokens();
-  if (hashed > 0) {
-    log.info({ tokens: hashed }, 'personal access tokens that stood in clear have been hashed');
-  }
+  await configureRest(app, { log, realm: jwt.realm, metrics, version: VERSION });
   const grpc = grpcOptions(settings, log);
   app.connectMicroservice(grpc);
   const keepAlives = app.get(KeepAliveService);
@@ -149,8 +141,8 @@ async function start(options: StartOptions, opened: (() => Promise<void>)[]): Pr
   opened.push(() => monitor.stop());
   opened.push(startSweeping(app.get(InstanceSweeper), log));
 
-  const address = listenAddressOf(config.server.rest.addr);
-  await app.listen(address.port, address.host || (config.network.enableIPv6 ? '::' : '0.0.0.0'));
+  const rest = listenAddressOf(config.server.rest.addr);
+  await app.listen(rest.port, rest.host || (config.network.enableIPv6 ? '::' : '0.0.0.0'));
   const restPort = (app.getHttpServer().address() as AddressInfo).port;
   const status = await startMetrics(settings, metrics, readiness, log);
   if (status) {
@@ -214,17 +206,6 @@ function grpcOptions({ config }: ManagerSettings, log: Logger): ReturnType<typeo
           },
         }
       : {}),
-  });
-}
-
-function restOptions({ config }: ManagerSettings): RestOptions {
-  const { cors, trustedProxies, consoleDir } = config.server.rest;
-  return new RestOptions({
-    cookie: config.auth.cookie,
-    isSignUpOpen: config.auth.signUp.enable,
-    corsOrigins: cors.origins,
-    trustedProxies,
-    consoleDirectory: consoleDir,
   });
 }
 

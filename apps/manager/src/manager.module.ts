@@ -11,16 +11,9 @@ import { StatusController } from './status/status.controller.js';
 export class ManagerModule {
   static forParts(parts: ManagerParts): DynamicModule {
     const platform = PlatformModule.forParts(parts);
-    const auth = AuthModule.on(platform);
     return {
       module: ManagerModule,
-      imports: [
-        platform,
-        auth,
-        ClustersModule.on(platform, auth),
-        InstancesModule.on(platform),
-        NotifyModule.on(platform),
-      ],
+      imports: [platform, AuthModule.on(platform), ClustersModule.on(platform), InstancesModule.on(platform), NotifyModule.on(platform)],
       controllers: [StatusController],
     };
   }

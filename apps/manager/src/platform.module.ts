@@ -3,12 +3,11 @@ import { Database } from '@dragonfly/persistence';
 import { Readiness } from '@dragonfly/telemetry';
 import { type DynamicModule, Module, type Provider } from '@nestjs/common';
 import { atMostEvery } from './at-most-every.js';
-import { AccessCache, AccessDirectory } from './auth/access-directory.js';
+import { loadPolicies, type Policies, PolicyCache } from './auth/policies.js';
 import { SessionTokens } from './auth/session-tokens.js';
 import { Clock } from './clock.js';
 import { Logger } from './logger.js';
 import { News } from './notify/news.js';
-import { RestOptions } from './rest/rest-options.js';
 import { ManagerMetrics } from './status/manager-metrics.js';
 import { GenerationCache } from './topology/generation-cache.js';
 import { loadTopology, type Topology } from './topology/topology.js';
@@ -27,7 +26,6 @@ export interface ManagerParts {
   readonly metrics: ManagerMetrics;
   readonly tokens: SessionTokens;
   readonly news: News;
-  readonly rest: RestOptions;
   /** Oldest cached answer, for changes of the database that no manager made, in ms. */
   readonly cacheMaxAgeMs: number;
 }
@@ -52,7 +50,6 @@ function connections(parts: ManagerParts): Provider[] {
     { provide: ManagerMetrics, useValue: parts.metrics },
     { provide: SessionTokens, useValue: parts.tokens },
     { provide: News, useValue: parts.news },
-    { provide: RestOptions, useValue: parts.rest },
   ];
 }
 
@@ -70,13 +67,13 @@ function caches({ database, kv, log, news, cacheMaxAgeMs: maxAgeMs }: ManagerPar
     load: () => loadTopology(database),
     onInvalidated: () => news.publish('config'),
   });
-  const access = new GenerationCache<AccessDirectory>({
+  const policies = new GenerationCache<Policies>({
     ...shared,
-    key: 'manager:generation:access',
-    load: () => AccessDirectory.load(database),
+    key: 'manager:generation:policies',
+    load: () => loadPolicies(database),
   });
   return [
     { provide: TopologyCache, useValue: topology },
-    { provide: AccessCache, useValue: access },
+    { provide: PolicyCache, useValue: policies },
   ];
 }

@@ -17,7 +17,7 @@ import { ManagerLink } from './dynconfig/manager-link.js';
 import { SchedulerController, UnimplementedController } from './grpc/scheduler.controller.js';
 import { SchedulerCore } from './scheduler-core.js';
 import { GrpcSeedProbe, type SeedProbe } from './seeds/seed-probe.js';
-import { loadStrategy } from './strategy-loader.js';
+import { loadPlugin } from './strategies/plugin-loader.js';
 
 /** How long running unary calls may go on when the server stops; streams have been ended by then. */
 const STOP_GRACE_MS = 2000;
@@ -66,7 +66,7 @@ export class SchedulerApp {
       seedTls,
       clock,
       random: Math.random,
-      strategy: await loadStrategy(config, log),
+      plugin: await loadPlugin(config, log),
       log,
       version: options.version,
       onSeeds: ({ known, usable, awaited }) => {

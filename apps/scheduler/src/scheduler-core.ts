@@ -1,4 +1,4 @@
-import { type Clock, defaultStrategy, ParentScheduler, Resources, type Strategy } from '@dragonfly/scheduling';
+import { type Clock, ParentScheduler, Resources, type Strategy } from '@dragonfly/scheduling';
 import type { ClientTls } from '@dragonfly/rpc';
 import type { Logger } from '@dragonfly/telemetry';
 import { type AnnounceCall, PeerSession } from './announce/peer-session.js';
@@ -12,6 +12,8 @@ import { type SeedCounts, SeedDirectory } from './seeds/seed-directory.js';
 import type { SeedProbe } from './seeds/seed-probe.js';
 import { GrpcSeedGateway } from './seeds/seed-trigger.js';
 import { StatService } from './stat/stat-service.js';
+import { StrategyDesk } from './strategies/strategy-desk.js';
+import { StrategyMetrics } from './strategies/strategy-metrics.js';
 import { AnnouncedHosts } from './wire/wire-records.js';
 
 export interface SchedulerCoreOptions {
@@ -22,7 +24,8 @@ export interface SchedulerCoreOptions {
   readonly clock: Clock;
   /** Uniform in [0, 1). */
   readonly random: () => number;
-  readonly strategy?: Strategy;
+  /** The module of `scheduler.plugin.path`, when it could be loaded. */
+  readonly plugin?: Strategy | undefined;
   readonly log: Logger;
   readonly version: string;
   /** Called when seeds come, go, begin or stop to serve. */
@@ -51,24 +54,32 @@ export class SchedulerCore {
       taskDownloadTimeoutMs: config.seedPeer.taskDownloadTimeout,
       log,
     });
-    const strategy = options.strategy ?? defaultStrategy;
-    const scheduler = new ParentScheduler({
+    const metrics = new SchedulerMetrics({
+      waitingPeers: () => scheduler.waitingCount,
+      version: options.version,
+      perHost: config.metrics.enableHost,
+    });
+    const strategies = new StrategyDesk({
+      choice: config.scheduler,
+      override: settings.strategyOverride,
+      plugin: options.plugin,
+      metrics: new StrategyMetrics(metrics.registry),
+      clock,
+      log,
+    });
+    const scheduler: ParentScheduler = new ParentScheduler({
       clock,
       random: options.random,
       seeds: this.#gateway,
       limits: settings.limits,
-      strategyFor: () => strategy,
+      strategyFor: strategies.strategyFor,
+      onDecision: strategies.decided,
       sourceLimits: {
         stallTimeoutMs: config.scheduler.sourceLease.stallTimeout,
         waitTimeoutMs: config.scheduler.waitTimeout,
         unusableHolderWaitMs: config.scheduler.retryBackToSourceLimit * config.scheduler.retryInterval,
         backToSourceCount: config.scheduler.backToSourceCount,
       },
-    });
-    const metrics = new SchedulerMetrics({
-      waitingPeers: () => scheduler.waitingCount,
-      version: options.version,
-      perHost: config.metrics.enableHost,
     });
     this.state = {
       clock,
@@ -78,6 +89,7 @@ export class SchedulerCore {
       downloads,
       applications: settings.applications,
       metrics,
+      strategies,
       log,
     };
     this.hosts = new HostService(this.state, this.#seeds);

@@ -3,6 +3,7 @@ import type { PeerId } from '@dragonfly/ids';
 import type { ApplicationPriority, Clock, Host, ParentScheduler, Peer, Resources } from '@dragonfly/scheduling';
 import type { Logger } from '@dragonfly/telemetry';
 import type { SchedulerMetrics } from './metrics.js';
+import type { StrategyDesk } from './strategies/strategy-desk.js';
 import type { AnnouncedHosts } from './wire/wire-records.js';
 
 /** What the services of one scheduler share: its memory and its decisions. */
@@ -16,6 +17,7 @@ export interface SchedulerState {
   /** Priorities by application; the manager may change them at any time. */
   readonly applications: () => readonly ApplicationPriority[];
   readonly metrics: SchedulerMetrics;
+  readonly strategies: StrategyDesk;
   readonly log: Logger;
 }
 

@@ -1,5 +1,4 @@
 import type { EntityManager } from 'typeorm';
-import { accessTokenHash } from './access-token-hash.js';
 import type { Database } from './database.js';
 import { insertRow } from './rows.js';
 import {
@@ -32,12 +31,6 @@ export const PERMISSION_OBJECTS = [
   'oauth',
   'jobs',
 ] as const;
-
-/** Objects of ours beside those: each the first path segment of routes that the original does not have (any more). */
-export const OWN_PERMISSION_OBJECTS = ['tenants', 'buckets'] as const;
-
-/** Every object that a permission can be about. */
-export const ALL_PERMISSION_OBJECTS: readonly string[] = [...PERMISSION_OBJECTS, ...OWN_PERMISSION_OBJECTS];
 
 /** Name of the first account. */
 export const ROOT_USER_NAME = 'root';
@@ -137,7 +130,7 @@ async function ensureRoot(manager: EntityManager, hash: string | undefined, now:
 
 async function ensurePolicies(manager: EntityManager, rootId: number): Promise<void> {
   const wanted = [
-    ...ALL_PERMISSION_OBJECTS.flatMap((object) => [
+    ...PERMISSION_OBJECTS.flatMap((object) => [
       { ptype: 'p', v0: 'root', v1: object, v2: '*' },
       { ptype: 'p', v0: 'guest', v1: object, v2: 'read' },
     ]),
@@ -155,9 +148,8 @@ async function ensurePolicies(manager: EntityManager, rootId: number): Promise<v
   }
 }
 
-async function ensureToken(manager: EntityManager, clear: string, userId: number, now: Date): Promise<void> {
-  const token = accessTokenHash(clear);
-  if (await manager.existsBy(PersonalAccessTokenEntity, [{ name: 'default' }, { token }, { token: clear }])) {
+async function ensureToken(manager: EntityManager, token: string, userId: number, now: Date): Promise<void> {
+  if (await manager.existsBy(PersonalAccessTokenEntity, [{ name: 'default' }, { token }])) {
     return;
   }
   await insertRow(manager, PersonalAccessTokenEntity, now, {

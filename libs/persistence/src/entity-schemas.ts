@@ -1,5 +1,4 @@
 import { EntitySchema, type EntitySchemaIndexOptions, type EntitySchemaOptions } from 'typeorm';
-import { accessSchemas } from './access-schemas.js';
 import { Columns, type Dialect } from './columns.js';
 import {
   ApplicationEntity,
@@ -233,6 +232,5 @@ export function entitySchemas(dialect: Dialect): EntitySchema[] {
       },
     }),
     ...jobEntitySchemas(c),
-    ...accessSchemas(c),
   ];
 }

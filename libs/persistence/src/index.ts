@@ -9,26 +9,11 @@
  * const clusters = await database.manager.find(SchedulerClusterEntity);
  * ```
  */
-export {
-  OauthIdentityEntity,
-  OauthProviderEntity,
-  TenantEntity,
-  TenantMemberEntity,
-  TokenLimitEntity,
-} from './access-entities.js';
-export { accessTokenHash, isAccessTokenHash } from './access-token-hash.js';
 export type { Dialect } from './columns.js';
 export { createDataSource, type DatabaseOptions, type MysqlOptions, type SqliteOptions } from './data-source.js';
 export { Database, type OpenOptions } from './database.js';
 export { databaseError } from './database-errors.js';
-export {
-  ALL_PERMISSION_OBJECTS,
-  ensureDefaultRows,
-  OWN_PERMISSION_OBJECTS,
-  PERMISSION_OBJECTS,
-  ROOT_USER_NAME,
-  type DefaultRows,
-} from './default-rows.js';
+export { ensureDefaultRows, PERMISSION_OBJECTS, ROOT_USER_NAME, type DefaultRows } from './default-rows.js';
 export * from './entities.js';
 export * from './job-entities.js';
 export { insertRow, updateRow } from './rows.js';

@@ -33,11 +33,21 @@ export {
   type TaskEvent,
   type TaskState,
 } from './states.js';
+export { AdaptiveStrategy, type AdaptiveOptions } from './strategies/adaptive-strategy.js';
+export {
+  FALLBACK_REASONS,
+  type FallbackReason,
+  GuardedStrategy,
+  type GuardOptions,
+} from './strategies/guarded-strategy.js';
+export { randomStrategy } from './strategies/random-strategy.js';
+export { type StrategyShare, StrategySplit } from './strategies/strategy-split.js';
 export {
   defaultStrategy,
   idcScore,
   loadScore,
   locationScore,
+  type PieceObservation,
   type ScoredHost,
   type ScoredPeer,
   type Strategy,

@@ -27,6 +27,8 @@ export interface ParentSchedulerOptions {
   readonly limits: () => CandidateLimits;
   readonly strategyFor: (task: Task) => Strategy;
   readonly sourceLimits: SourceLimits;
+  /** Told of every choice, also of one that found nobody; `peer.strategyLabel` says whose it was. */
+  readonly onDecision?: (peer: Peer, parents: readonly Peer[]) => void;
 }
 
 /** Waiting peers that are looked at in one turn of the event loop when a parent has become usable. */
@@ -104,6 +106,8 @@ export class ParentScheduler {
     }
     const turn = this.#turnOf(task);
     const nowMs = this.#nowMs();
+    // Also of a peer that goes to the source: an A/B test compares all downloads of a task.
+    peer.strategyLabel = this.#options.strategyFor(task).name;
     this.#dequeue(peer);
     task.detachFromParents(peer);
     if (peer.needsBackToSource && this.#takeRequestedLease(turn, peer, nowMs)) {
@@ -267,8 +271,11 @@ export class ParentScheduler {
 
   /** Chooses parents and draws the edges. */
   #attach(peer: Peer, nowMs: number): ScheduleAnswer | undefined {
-    const { limits, strategyFor, random } = this.#options;
-    const parents = selectParents(peer, limits(), strategyFor(peer.task), nowMs, random);
+    const { limits, strategyFor, random, onDecision } = this.#options;
+    const strategy = strategyFor(peer.task);
+    peer.strategyLabel = strategy.name;
+    const parents = selectParents(peer, limits(), strategy, nowMs, random);
+    onDecision?.(peer, parents);
     if (parents.length === 0) return undefined;
     peer.task.attachToParents(peer, parents);
     return { kind: 'parents', parents };

@@ -47,6 +47,24 @@ export interface Strategy {
    * @returns a finite score for every candidate, in their order; higher is better
    */
   score(child: ScoredPeer, candidates: readonly ScoredPeer[], nowMs: number): readonly number[];
+  /**
+   * Told of every piece that a child got, or failed to get, from a parent. This is the only place where a strategy may
+   * learn: what it has learnt so far counts as part of the input of `score`.
+   */
+  observe?(observation: PieceObservation): void;
+}
+
+/** One piece as a child reported it. */
+export interface PieceObservation {
+  readonly child: ScoredPeer;
+  readonly parent: ScoredPeer;
+  readonly isSuccess: boolean;
+  /** 0 for a failure. */
+  readonly lengthBytes: number;
+  /** What the child measured for the piece; 0 for a failure, or when it measured nothing. */
+  readonly costMs: number;
+  /** When the report arrived, milliseconds since the epoch. */
+  readonly nowMs: number;
 }
 
 const WEIGHT = { load: 0.6, idc: 0.2, location: 0.1, hostType: 0.1 } as const;

@@ -57,6 +57,8 @@ export class Peer {
   pieceUpdatedAtMs: number;
   /** Time from creation to success; 0 before. */
   costMs = 0;
+  /** Name of the strategy that its task has; empty before it was scheduled. The label of records and metrics. */
+  strategyLabel = '';
   /** Its announce stream is open, so its reports can arrive. */
   isAttached = true;
 

@@ -1,6 +1,5 @@
 import { aDatabase } from '../../test/sqlite-database.js';
-import { freshAccess } from '../../test/fresh-access.js';
-import { Policies } from './policies.js';
+import { loadPolicies, Policies } from './policies.js';
 
 const rule = (
   ptype: string,
@@ -15,7 +14,7 @@ const rule = (
 });
 
 describe('policies', () => {
-  const policies = Policies.of([
+  const policies = new Policies([
     rule('p', 'root', 'clusters', '*'),
     rule('p', 'guest', 'clusters', 'read'),
     rule('g', '1', 'root'),
@@ -32,13 +31,13 @@ describe('policies', () => {
     [2, 'clusters', '*', false],
     [3, 'clusters', '*', true],
     [4, 'clusters', 'read', false],
-  ] as const)('user %i, %s, %s: %s', async (user, object, action, expected) => {
-    expect((await policies).allows(user, object, action)).toBe(expected);
+  ] as const)('user %i, %s, %s: %s', (user, object, action, expected) => {
+    expect(policies.allows(user, object, action)).toBe(expected);
   });
 
   it('come from the table: root may do everything, nobody else anything', async () => {
     const database = await aDatabase();
-    const { policies: loaded } = await freshAccess(database).get();
+    const loaded = await loadPolicies(database);
     expect(loaded.roles(1)).toEqual(['root']);
     expect(loaded.allows(1, 'seed-peers', '*')).toBe(true);
     expect(loaded.allows(2, 'seed-peers', 'read')).toBe(false);

@@ -28,10 +28,17 @@ const blockList = {
   persistent_cache_task: optionalObject(bothWays),
 };
 
+const SCHEDULING_STRATEGIES = ['default', 'random', 'adaptive', 'plugin'] as const;
+
 const schedulerClusterConfig = {
   candidate_parent_limit: optionalInteger({ min: 1, max: 20 }),
   filter_parent_limit: optionalInteger({ min: 10, max: 1_000 }),
   job_rate_limit: optionalInteger({ min: 1, max: 1_000_000 }),
+  // Ours: which strategies the cluster's schedulers decide by, in place of their own configuration.
+  scheduling_strategy: optionalObject({
+    algorithm: z.enum(SCHEDULING_STRATEGIES).optional(),
+    split: optionalList(z.object({ name: z.enum(SCHEDULING_STRATEGIES), percent: z.number().min(0).max(100) })),
+  }),
 };
 const clientConfig = {
   load_limit: optionalInteger({ min: 1, max: 2_000 }),

@@ -1,7 +1,5 @@
 import { Controller, Delete, Get, HttpCode, Patch, Post, Req, Res } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
-import { type Caller, CurrentCaller } from '../auth/caller.js';
-import { ForTenants } from '../auth/route-rules.js';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { RequestOf } from '../rest/rest-schema.js';
 import { IdParam, JsonBody, QueryOf } from '../rest/request-decorators.js';
@@ -11,49 +9,40 @@ import { CreateClusterRequest, GetClustersQuery, UpdateClusterRequest } from './
 import { ClustersService } from './clusters.service.js';
 
 @ApiTags('Cluster')
-@ForTenants('scoped')
 @Controller(['api/v1/clusters', 'oapi/v1/clusters'])
 export class ClustersController {
   constructor(private readonly clusters: ClustersService) {}
 
   @Post()
   @HttpCode(200)
-  create(
-    @JsonBody(CreateClusterRequest) request: RequestOf<typeof CreateClusterRequest>,
-    @CurrentCaller() caller: Caller,
-  ): Promise<ClusterBody> {
-    return this.clusters.create(request, caller);
+  create(@JsonBody(CreateClusterRequest) request: RequestOf<typeof CreateClusterRequest>): Promise<ClusterBody> {
+    return this.clusters.create(request);
   }
 
   @Get(':id')
-  get(@IdParam() id: number, @CurrentCaller() { scope }: Caller): Promise<ClusterBody> {
-    scope.requireCluster(id);
+  get(@IdParam() id: number): Promise<ClusterBody> {
     return this.clusters.get(id);
   }
 
   @Get()
   async list(
     @QueryOf(GetClustersQuery) query: RequestOf<typeof GetClustersQuery>,
-    @CurrentCaller() { scope }: Caller,
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<ClusterBody[]> {
-    return listAnswer(request, reply, query, await this.clusters.list(query, scope));
+    return listAnswer(request, reply, query, await this.clusters.list(query));
   }
 
   @Patch(':id')
   update(
     @IdParam() id: number,
     @JsonBody(UpdateClusterRequest) request: RequestOf<typeof UpdateClusterRequest>,
-    @CurrentCaller() { scope }: Caller,
   ): Promise<ClusterBody> {
-    scope.requireCluster(id);
-    return this.clusters.update(id, request, scope);
+    return this.clusters.update(id, request);
   }
 
   @Delete(':id')
-  delete(@IdParam() id: number, @CurrentCaller() { scope }: Caller): Promise<void> {
-    scope.requireCluster(id);
-    return this.clusters.delete(id, scope);
+  delete(@IdParam() id: number): Promise<void> {
+    return this.clusters.delete(id);
   }
 }

@@ -9,10 +9,10 @@ import { SeedPeerClustersService } from './seed-peer-clusters.service.js';
 /** The three cluster resources of the REST API. */
 @Module({})
 export class ClustersModule {
-  static on(platform: DynamicModule, auth: DynamicModule): DynamicModule {
+  static on(platform: DynamicModule): DynamicModule {
     return {
       module: ClustersModule,
-      imports: [platform, auth],
+      imports: [platform],
       controllers: [ClustersController, SchedulerClustersController, SeedPeerClustersController],
       providers: [ClustersService, SchedulerClustersService, SeedPeerClustersService],
     };

@@ -1,7 +1,5 @@
 import { Controller, Delete, Get, HttpCode, Patch, Post, Put, Req, Res } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
-import { type Caller, CurrentCaller } from '../auth/caller.js';
-import { ForTenants } from '../auth/route-rules.js';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { RequestOf } from '../rest/rest-schema.js';
 import { IdParam, JsonBody, QueryOf } from '../rest/request-decorators.js';
@@ -15,13 +13,11 @@ import {
 import { SchedulerClustersService } from './scheduler-clusters.service.js';
 
 @ApiTags('SchedulerCluster')
-@ForTenants('scoped')
 @Controller('api/v1/scheduler-clusters')
 export class SchedulerClustersController {
   constructor(private readonly clusters: SchedulerClustersService) {}
 
   @Post()
-  @ForTenants('refused')
   @HttpCode(200)
   create(
     @JsonBody(CreateSchedulerClusterRequest) request: RequestOf<typeof CreateSchedulerClusterRequest>,
@@ -30,23 +26,20 @@ export class SchedulerClustersController {
   }
 
   @Get(':id')
-  get(@IdParam() id: number, @CurrentCaller() { scope }: Caller): Promise<SchedulerClusterBody> {
-    scope.requireCluster(id);
+  get(@IdParam() id: number): Promise<SchedulerClusterBody> {
     return this.clusters.get(id);
   }
 
   @Get()
   async list(
     @QueryOf(GetSchedulerClustersQuery) query: RequestOf<typeof GetSchedulerClustersQuery>,
-    @CurrentCaller() { scope }: Caller,
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<SchedulerClusterBody[]> {
-    return listAnswer(request, reply, query, await this.clusters.list(query, scope));
+    return listAnswer(request, reply, query, await this.clusters.list(query));
   }
 
   @Patch(':id')
-  @ForTenants('refused')
   update(
     @IdParam() id: number,
     @JsonBody(UpdateSchedulerClusterRequest) request: RequestOf<typeof UpdateSchedulerClusterRequest>,
@@ -55,12 +48,10 @@ export class SchedulerClustersController {
   }
 
   @Delete(':id')
-  @ForTenants('refused')
   delete(@IdParam() id: number): Promise<void> {
     return this.clusters.delete(id);
   }
 
-  @ForTenants('refused')
   @Put(':id/schedulers/:scheduler_id')
   addScheduler(@IdParam() id: number, @IdParam('scheduler_id') schedulerId: number): Promise<void> {
     return this.clusters.addScheduler(id, schedulerId);

@@ -31,6 +31,7 @@ export function finished(state: SchedulerState, peer: Peer): void {
     peer.costMs,
   );
   state.scheduler.succeeded(peer);
+  state.strategies.downloadEnded(peer);
   state.log.info(
     { taskId: peer.task.id, peerId: peer.id, hostId: peer.host.id, costMs: peer.costMs },
     'peer has finished',
@@ -58,6 +59,7 @@ export function failed(state: SchedulerState, peer: Peer, description: string | 
   peer.apply('DownloadFailed', state.clock.nowMs());
   state.metrics.downloadPeerFinished.failure.inc(labelsOf(peer));
   state.scheduler.failed(peer);
+  state.strategies.downloadEnded(peer);
   state.log.info({ taskId: peer.task.id, peerId: peer.id, hostId: peer.host.id, description }, 'peer has failed');
 }
 
@@ -71,6 +73,7 @@ export function backToSourceFailed(state: SchedulerState, peer: Peer, descriptio
   if (task.offerable.length === 0 && task.state === 'Running') task.apply('DownloadFailed', nowMs);
   state.metrics.downloadPeerBackToSourceFinishedFailure.inc(labelsOf(peer));
   state.scheduler.failed(peer);
+  state.strategies.downloadEnded(peer);
   state.log.info(
     { taskId: task.id, peerId: peer.id, hostId: peer.host.id, description },
     'peer has failed to fetch the task from the source',

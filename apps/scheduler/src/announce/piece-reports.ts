@@ -42,6 +42,7 @@ export function pieceFinished(
     }
   }
   scheduler.pieceFinished(peer, nowMs);
+  state.strategies.pieceFinished(peer, parent, isFromSource, lengthBytes, costMs);
   metrics.pieceFinished(
     piece.trafficType ?? (isFromSource ? TRAFFIC_FROM_SOURCE : TRAFFIC_FROM_PEER),
     hostTypeOf(peer.host.facts.isSeed),
@@ -61,6 +62,7 @@ export function pieceFailed(state: SchedulerState, peer: Peer, request: schedule
   const parent = parentOf(state, peer, request.parentId);
   if (parent !== undefined) parent.host.uploadFailedCount += 1;
   peer.blockParent(request.parentId);
+  state.strategies.pieceFailed(peer, parent);
 }
 
 /** The source did not give a piece. */

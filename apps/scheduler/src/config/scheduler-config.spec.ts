@@ -143,6 +143,11 @@ it.each([
   ['scheduler: {algorithm: ml}', /scheduler\.algorithm/],
   ['manager: {schedulerClusterID: 0}', /manager\.schedulerClusterID/],
   ['metrics: {addr: here}', /metrics\.addr: must be host:port/],
+  ['scheduler: {split: [{name: ml, percent: 5}]}', /scheduler\.split\[0\]\.name/],
+  [
+    'scheduler: {split: [{name: random, percent: 60}, {name: adaptive, percent: 50}]}',
+    /scheduler\.split: the percentages must not add up to more than 100/,
+  ],
   ['server: {tls: {cert: a.pem}}', /server\.tls: must name the files caCert, cert and key/],
 ])('refuses %s and names the key', (yaml, message) => {
   expect(() => load(yaml)).toThrow(message);

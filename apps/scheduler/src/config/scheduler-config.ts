@@ -3,6 +3,7 @@ import path from 'node:path';
 import { duration, host, loadConfig, type LoadedConfig, port } from '@dragonfly/config';
 import { LOG_LEVELS } from '@dragonfly/telemetry';
 import { z } from 'zod';
+import { splitSchema, STRATEGY_NAMES } from '../strategies/strategy-choice.js';
 import { defaultHostname, defaultIp } from './host-identity.js';
 
 /** Ports that the protocol lets a service announce. */
@@ -71,10 +72,11 @@ const server = z
 
 const scheduler = z
   .object({
-    algorithm: z.enum(['default', 'plugin']).default('default'),
+    algorithm: z.enum(STRATEGY_NAMES).default('default').describe('decides for the tasks beyond the split'),
     plugin: z
       .object({ path: z.string().default('').describe('module whose default export is a strategy') })
       .prefault({}),
+    split: splitSchema.default([]).describe('percentages of the tasks that other strategies decide for'),
     backToSourceCount: z.coerce.number().int().min(1).default(200),
     retryBackToSourceLimit: z.coerce.number().int().min(1).default(4),
     retryLimit: z.coerce.number().int().min(1).default(5),

@@ -1,6 +1,7 @@
 import { type ApplicationPriority, asPriority, type CandidateLimits } from '@dragonfly/scheduling';
 import type { Logger } from '@dragonfly/telemetry';
 import { z } from 'zod';
+import { type StrategyOverride, strategyOverrideSchema } from '../strategies/strategy-choice.js';
 
 /** Limits as a cluster may set them: the original's bounds; what is outside counts as not set. */
 const CANDIDATE_PARENTS = { default: 3, max: 20 };
@@ -35,6 +36,8 @@ export const dynamicConfigSchema = z.object({
     .object({
       candidateParentLimit: z.coerce.number().int().default(0),
       filterParentLimit: z.coerce.number().int().default(0),
+      /** In place of the strategies of scheduler.yaml; what cannot be read is as good as not said. */
+      schedulingStrategy: strategyOverrideSchema.optional().catch(undefined),
     })
     .prefault({}),
   schedulerClusterClientConfig: z.object({ loadLimit: z.coerce.number().int().default(0) }).prefault({}),
@@ -63,6 +66,9 @@ export class DynamicSettings {
   readonly limits = (): CandidateLimits => this.#limits;
 
   readonly applications = (): readonly ApplicationPriority[] => this.#applications;
+
+  readonly strategyOverride = (): StrategyOverride | undefined =>
+    this.#current.schedulerClusterConfig.schedulingStrategy;
 
   get current(): DynamicConfig {
     return this.#current;

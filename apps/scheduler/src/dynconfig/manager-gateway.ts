@@ -204,6 +204,7 @@ function dynamicConfigOf(
     schedulerClusterConfig: {
       candidateParentLimit: numberOf(cluster['candidate_parent_limit']),
       filterParentLimit: numberOf(cluster['filter_parent_limit']),
+      schedulingStrategy: cluster['scheduling_strategy'] ?? undefined,
     },
     schedulerClusterClientConfig: { loadLimit: numberOf(client['load_limit']) },
     seedPeerClusterConfig: { loadLimit: numberOf(seed['load_limit']) },

@@ -1,9 +1,8 @@
 import { writeFileSync } from 'node:fs';
-import { defaultStrategy } from '@dragonfly/scheduling';
 import { silentLogger } from '@dragonfly/telemetry';
 import { tempDir, type TempDir } from '@dragonfly/testkit';
-import { loadSchedulerConfig } from './config/scheduler-config.js';
-import { loadStrategy } from './strategy-loader.js';
+import { loadSchedulerConfig } from '../config/scheduler-config.js';
+import { loadPlugin } from './plugin-loader.js';
 
 let directory: TempDir;
 
@@ -21,14 +20,14 @@ async function load(source: string | undefined) {
   const { config } = loadSchedulerConfig({
     env: { DRAGONFLY_SCHEDULER__ALGORITHM: 'plugin', DRAGONFLY_SCHEDULER__PLUGIN__PATH: file },
   });
-  return loadStrategy(config, silentLogger());
+  return loadPlugin(config, silentLogger());
 }
 
-it('loads the default export of the module that the configuration names', async () => {
+it('loads the default export of a module from outside this package (seed 002-2)', async () => {
   const strategy = await load(
     "export default { name: 'mine', apiVersion: 1, score: (child, all) => all.map(() => 1) };",
   );
-  expect(strategy.name).toBe('mine');
+  expect(strategy?.name).toBe('mine');
 });
 
 it.each([
@@ -36,6 +35,8 @@ it.each([
   ['does not parse', 'export default {'],
   ['exports no strategy', 'export default 5;'],
   ['is made for another version', "export default { name: 'old', apiVersion: 99, score: () => [] };"],
-])('takes the default when the module %s', async (_name, source) => {
-  expect(await load(source)).toBe(defaultStrategy);
+  ['takes the name of another strategy', "export default { name: 'adaptive', apiVersion: 1, score: () => [] };"],
+  ['has a name that is no label', "export default { name: 'My Strategy', apiVersion: 1, score: () => [] };"],
+])('does without it when the module %s', async (_name, source) => {
+  expect(await load(source)).toBeUndefined();
 });
