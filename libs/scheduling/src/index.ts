@@ -7,6 +7,13 @@ export { type Clock, systemClock, type Timer } from './clock.js';
 export { COST_WINDOW_LENGTH, CostWindow } from './cost-window.js';
 export { findHostGarbage, findPeerGarbage, findTaskGarbage, type GarbageLimits, type PeerGarbage } from './garbage.js';
 export { type EdgeLoad, Host, type HostFacts } from './host.js';
+export {
+  type LeaseAuthority,
+  type LeaseHandle,
+  type LeaseHolder,
+  type LeaseVerdict,
+  type SourceReader,
+} from './lease-authority.js';
 export { ParentScheduler, type ParentSchedulerOptions } from './parent-scheduler.js';
 export { MAX_PIECE_COUNT, PieceSet } from './piece-set.js';
 export {

@@ -1,18 +1,20 @@
 import { Alarm } from './alarm.js';
 import { type CandidateLimits, selectParents } from './candidates.js';
 import type { Clock } from './clock.js';
+import { type LeaseAuthority, type LeaseHandle, type LeaseVerdict, soleAuthority } from './lease-authority.js';
 import { sourcePolicyOf } from './priority.js';
 import type { SeedGateway, SeedTriggerResult } from './seed-gateway.js';
 import { SeedLead } from './seed-lead.js';
 import { isConnected, isOfUse, newLease, type SourceLease } from './source-lease.js';
 import type { Strategy } from './strategy.js';
 import type { Peer, Task } from './task.js';
-import { dropLease, type TaskTurn } from './task-turn.js';
+import { dropLease, endLease, type TaskTurn } from './task-turn.js';
 import {
   hasRoomAtSource,
   isAlive,
   leaseDeadlineMs,
   mayGoToSource,
+  mayJoinAtSource,
   type SourceLimits,
   waitDeadlineMs,
 } from './wait-rules.js';
@@ -29,10 +31,15 @@ export interface ParentSchedulerOptions {
   readonly sourceLimits: SourceLimits;
   /** Told of every choice, also of one that found nobody; `peer.strategyLabel` says whose it was. */
   readonly onDecision?: (peer: Peer, parents: readonly Peer[]) => void;
+  /** Asked for every lease. @default grants all */
+  readonly authority?: LeaseAuthority;
 }
 
 /** Waiting peers that are looked at in one turn of the event loop when a parent has become usable. */
 const WAKE_BATCH = 128;
+
+/** A lease that somebody else has is asked for again after this time, as long as somebody waits for it. */
+const RECHECK_INTERVAL_MS = 500;
 
 const NOBODY: ReadonlySet<string> = new Set();
 
@@ -45,7 +52,8 @@ type Lead = ScheduleAnswer | 'wait';
  *
  * At most one peer of a task, or one triggered seed, holds the *source lease*. While it lives the others wait; they are
  * answered in the very call that makes a parent usable. When the lease ends without a usable parent, the peer that waits
- * longest gets the next one.
+ * longest gets the next one. The task's own state decides whether a lease is to be had at all; only then the authority is
+ * asked, which knows of readers that this scheduler does not serve.
  */
 export class ParentScheduler {
   readonly #options: ParentSchedulerOptions;
@@ -53,11 +61,15 @@ export class ParentScheduler {
   readonly #turns = new WeakMap<Task, TaskTurn>();
   /** Turns with somebody waiting; only these have their alarm set. */
   readonly #busy = new Set<TaskTurn>();
+  /** Leases of peers that are at the source beside their task's holder. */
+  readonly #joined = new Map<Peer, LeaseHandle>();
+  readonly #authority: LeaseAuthority;
   #waitingCount = 0;
   #isClosed = false;
 
   constructor(options: ParentSchedulerOptions) {
     this.#options = options;
+    this.#authority = options.authority ?? soleAuthority;
     this.#seedLead = new SeedLead(options.seeds, options.clock, (task, turn, result) => {
       this.#triggerEnded(task, turn, result);
     });
@@ -86,6 +98,7 @@ export class ParentScheduler {
     if (lease.holder !== undefined && lease.holder.isAttached && !lease.holder.isDone) return;
     lease.holder = peer;
     lease.lastSignOfLifeMs = this.#nowMs();
+    lease.handle?.passTo({ hostId: peer.host.id, peerId: peer.id });
   }
 
   /**
@@ -110,16 +123,16 @@ export class ParentScheduler {
     peer.strategyLabel = this.#options.strategyFor(task).name;
     this.#dequeue(peer);
     task.detachFromParents(peer);
-    if (peer.needsBackToSource && this.#takeRequestedLease(turn, peer, nowMs)) {
-      answer(grant(peer, "peer's NeedBackToSource is true"));
-      return;
+    // Bound for the source, or on the host that another scheduler thinks is there: it carries on what it has begun.
+    const isLeaseAlive = this.#isLeaseAlive(task, turn, nowMs) && !isOwnElsewhere(turn.lease, peer);
+    let lead: Lead | undefined;
+    if (peer.needsBackToSource) {
+      if (turn.lease?.holder === peer) lead = grant(peer, SOURCE_WANTED);
+      else if (!isLeaseAlive && hasRoomAtSource(peer, undefined, this.#options.sourceLimits)) {
+        lead = this.#claim(turn, peer, nowMs, NOBODY);
+      }
     }
-    const parents = this.#attach(peer, nowMs);
-    if (parents !== undefined) {
-      answer(parents);
-      return;
-    }
-    const lead = this.#isLeaseAlive(task, turn, nowMs) ? 'wait' : this.#lead(turn, peer, nowMs, NOBODY);
+    lead ??= this.#attach(peer, nowMs) ?? (isLeaseAlive ? 'wait' : this.#lead(turn, peer, nowMs, NOBODY));
     if (lead === 'wait') this.#enqueue(turn, peer, { sinceMs: nowMs, answer });
     else answer(lead);
   }
@@ -138,7 +151,7 @@ export class ParentScheduler {
     const nowMs = this.#nowMs();
     task.detachFromParents(peer);
     task.backToSourcePeers.add(peer);
-    if (!this.#isLeaseAlive(task, turn, nowMs)) turn.lease = newLease({ holder: peer }, nowMs);
+    if (!this.#isLeaseAlive(task, turn, nowMs)) this.#adopt(turn, peer, nowMs);
     this.heardFrom(peer);
   }
 
@@ -194,7 +207,8 @@ export class ParentScheduler {
     if (peer.isDone) return;
     peer.task.backToSourcePeers.delete(peer);
     const turn = this.#turnOf(peer.task);
-    if (turn.lease?.holder === peer && !isConnected(turn.lease)) this.#release(turn, peer);
+    const isHolder = turn.lease?.holder === peer && turn.lease !== undefined && !isConnected(turn.lease);
+    if (isHolder || this.#joined.has(peer)) this.#release(turn, peer);
   }
 
   /** The content length has become known, or the lengths have changed. */
@@ -281,36 +295,120 @@ export class ParentScheduler {
     return { kind: 'parents', parents };
   }
 
-  /** A peer that asks for the source gets the lease when it is free, or is its own already. */
-  #takeRequestedLease(turn: TaskTurn, peer: Peer, nowMs: number): boolean {
-    if (turn.lease?.holder === peer) return true;
-    if (this.#isLeaseAlive(peer.task, turn, nowMs)) return false;
-    if (!hasRoomAtSource(peer, this.#options.sourceLimits)) return false;
-    turn.lease = newLease({ holder: peer }, nowMs);
-    return true;
-  }
-
   /** Makes somebody fetch the task from the source, on behalf of `peer`; no lease is alive. */
   #lead(turn: TaskTurn, peer: Peer, nowMs: number, unreachableSeeds: ReadonlySet<string>): Lead {
-    switch (sourcePolicyOf(peer.priority)) {
+    const policy = sourcePolicyOf(peer.priority);
+    switch (policy) {
       case 'forbidden':
         return { kind: 'refused', code: 'failed-precondition', message: 'LEVEL1 peer is forbidden' };
       case 'nobody':
         return { kind: 'refused', code: 'not-found', message: 'LEVEL2 peer not found candidate peers' };
       case 'seed-first':
-        if (this.#seedLead.take(turn, peer, unreachableSeeds)) return 'wait';
         break;
       case 'requester':
+        if (!this.#mayGoNow(peer)) return 'wait';
         break;
     }
-    if (!mayGoToSource(peer, this.#options.sourceLimits)) return 'wait';
-    turn.lease = newLease({ holder: peer }, nowMs);
-    return grant(peer, 'no other peer has the task and the source is free');
+    return this.#claim(turn, peer, nowMs, unreachableSeeds);
+  }
+
+  /** Asks the authority for the lease; until it has decided the turn has one that is nobody's. */
+  #claim(turn: TaskTurn, peer: Peer, nowMs: number, unreachableSeeds: ReadonlySet<string>): Lead {
+    const { task } = peer;
+    const reader = { taskId: task.id, url: task.facts.url, hostId: readerHostOf(peer, turn.lease), peerId: peer.id };
+    const lease = newLease('claiming', nowMs, { unreachableSeeds });
+    endLease(turn);
+    turn.lease = lease;
+    const asked: { isInCall: boolean; verdict?: LeaseVerdict } = { isInCall: true };
+    this.#authority.claim(reader, (verdict) => {
+      if (asked.isInCall) asked.verdict = verdict;
+      else this.#decided(turn, lease, peer, verdict);
+    });
+    asked.isInCall = false;
+    if (asked.verdict === undefined) return 'wait';
+    if (!this.#take(lease, asked.verdict, nowMs)) return 'wait';
+    const lead = this.#use(turn, lease, peer);
+    if (turn.lease === lease && isNobodys(lease)) endLease(turn);
+    return lead;
+  }
+
+  /** @returns whether the lease is ours */
+  #take(lease: SourceLease, verdict: LeaseVerdict, nowMs: number): boolean {
+    lease.lastSignOfLifeMs = nowMs;
+    lease.lastProgressMs = nowMs;
+    if (verdict.kind === 'granted') {
+      lease.phase = 'held';
+      lease.handle = verdict.handle;
+      return true;
+    }
+    lease.phase = 'elsewhere';
+    lease.elsewhere = verdict.kind === 'taken' ? verdict.holder : undefined;
+    lease.recheckAtMs = nowMs + RECHECK_INTERVAL_MS;
+    return false;
+  }
+
+  /** The authority has taken its time. */
+  #decided(turn: TaskTurn, lease: SourceLease, claimant: Peer, verdict: LeaseVerdict): void {
+    if (this.#isClosed || turn.lease !== lease) {
+      if (verdict.kind === 'granted') verdict.handle.release();
+      return;
+    }
+    const { task } = claimant;
+    const nowMs = this.#nowMs();
+    if (this.#take(lease, verdict, nowMs)) {
+      // Meanwhile the one that asked may have gone, and others may have come.
+      for (const peer of [claimant, ...turn.waiters.keys()]) {
+        if (turn.lease !== lease || !isNobodys(lease)) break;
+        if (!turn.waiters.has(peer)) continue;
+        const lead = this.#attach(peer, nowMs) ?? this.#use(turn, lease, peer);
+        if (lead !== 'wait') this.#answer(peer, lead);
+      }
+      if (turn.lease === lease && isNobodys(lease)) endLease(turn);
+    } else {
+      // The reader that is known elsewhere may have come here meanwhile.
+      const reader = [...turn.waiters.keys()].find((peer) => isOwnElsewhere(lease, peer));
+      if (reader !== undefined && reader !== claimant) {
+        const lead = this.#claim(turn, reader, nowMs, NOBODY);
+        if (lead !== 'wait') this.#answer(reader, lead);
+      }
+    }
+    this.#rearm(task, turn);
+  }
+
+  /** Gives a lease that is ours, and nobody's yet, to a seed or to the peer. */
+  #use(turn: TaskTurn, lease: SourceLease, peer: Peer): Lead {
+    const wasBound = peer.needsBackToSource;
+    if (!wasBound) {
+      if (sourcePolicyOf(peer.priority) === 'seed-first' && this.#seedLead.take(turn, lease, peer)) return 'wait';
+      if (!this.#mayGoNow(peer)) return 'wait';
+    }
+    lease.holder = peer;
+    lease.handle?.passTo({ hostId: peer.host.id, peerId: peer.id });
+    return grant(peer, wasBound ? SOURCE_WANTED : 'no other peer has the task and the source is free');
+  }
+
+  /** Whether the peer may go to the source when nobody has the lease. */
+  #mayGoNow(peer: Peer): boolean {
+    return mayGoToSource(peer) && hasRoomAtSource(peer, undefined, this.#options.sourceLimits);
+  }
+
+  /** A peer reads the source, told to or not, and nobody has the lease: it is taken for the holder. */
+  #adopt(turn: TaskTurn, peer: Peer, nowMs: number): void {
+    const { task } = peer;
+    const lease = newLease('held', nowMs, { holder: peer });
+    endLease(turn);
+    turn.lease = lease;
+    const reader = { taskId: task.id, url: task.facts.url, hostId: peer.host.id, peerId: peer.id };
+    this.#authority.claim(reader, (verdict) => {
+      if (verdict.kind !== 'granted') return;
+      if (turn.lease === lease) lease.handle = verdict.handle;
+      else verdict.handle.release();
+    });
   }
 
   #triggerEnded(task: Task, turn: TaskTurn, result: SeedTriggerResult): void {
     const lease = turn.lease;
-    turn.lease = undefined;
+    endLease(turn);
     if (result === 'unreachable' && lease?.trigger !== undefined) {
       this.#promote(task, turn, new Set([...lease.unreachableSeeds, lease.trigger.hostId]));
       return;
@@ -323,7 +421,9 @@ export class ParentScheduler {
 
   /** The peer needs the lease no more, if it has it; who waits gets what there is. */
   #release(turn: TaskTurn, peer: Peer): void {
-    if (turn.lease?.holder === peer) turn.lease = undefined;
+    this.#joined.get(peer)?.release();
+    this.#joined.delete(peer);
+    if (turn.lease?.holder === peer) endLease(turn);
     if (turn.lease === undefined) this.#promote(peer.task, turn, NOBODY);
   }
 
@@ -331,6 +431,7 @@ export class ParentScheduler {
   #promote(task: Task, turn: TaskTurn, unreachableSeeds: ReadonlySet<string>): void {
     if (turn.waiters.size === 0 || this.#isClosed) return;
     const nowMs = this.#nowMs();
+    this.#adoptReader(task, turn, nowMs);
     for (const peer of [...turn.waiters.keys()]) {
       if (turn.lease !== undefined) break;
       if (!turn.waiters.has(peer)) continue;
@@ -370,10 +471,22 @@ export class ParentScheduler {
 
   /** Whether there is a lease that is worth waiting for; one that is not is dropped. */
   #isLeaseAlive(task: Task, turn: TaskTurn, nowMs: number): boolean {
-    if (turn.lease === undefined) return false;
-    if (isAlive(turn.lease, task.pieceLengthBytes, this.#options.sourceLimits, nowMs)) return true;
-    dropLease(turn, turn.lease, nowMs);
-    return false;
+    if (turn.lease !== undefined) {
+      if (isAlive(turn.lease, task.pieceLengthBytes, this.#options.sourceLimits, nowMs)) return true;
+      dropLease(task, turn, turn.lease, nowMs);
+    }
+    this.#adoptReader(task, turn, nowMs);
+    return turn.lease !== undefined;
+  }
+
+  /** Without a lease: one that reads the source without having been told is as good as a holder. */
+  #adoptReader(task: Task, turn: TaskTurn, nowMs: number): void {
+    if (turn.lease !== undefined || task.backToSourcePeers.size === 0) return;
+    for (const peer of task.backToSourcePeers) {
+      if (!peer.isAttached || peer.isDone) continue;
+      this.#adopt(turn, peer, nowMs);
+      return;
+    }
   }
 
   /** After anything that may have moved deadlines to an earlier time. */
@@ -396,6 +509,11 @@ export class ParentScheduler {
       this.#promote(task, turn, NOBODY);
       return;
     }
+    if (turn.lease !== undefined && turn.lease.recheckAtMs <= nowMs) {
+      turn.lease = undefined;
+      this.#promote(task, turn, NOBODY);
+      return;
+    }
     for (const [peer, waiter] of [...turn.waiters]) {
       if (turn.waiters.get(peer) !== waiter) continue;
       if (nowMs < waitDeadlineMs(peer, waiter, turn.lease, this.#options.sourceLimits)) continue;
@@ -412,13 +530,13 @@ export class ParentScheduler {
       return;
     }
     const { lease } = turn;
-    if (lease !== undefined && isOfUse(lease, peer)) {
-      dropLease(turn, lease, nowMs);
-      this.#promote(peer.task, turn, NOBODY);
+    if (lease !== undefined && !isOfUse(lease, peer) && mayJoinAtSource(peer, lease, this.#options.sourceLimits)) {
+      this.#join(turn, peer);
       return;
     }
-    if (lease !== undefined && mayGoToSource(peer, this.#options.sourceLimits)) {
-      this.#answer(peer, grant(peer, 'the peer that fetches the task from the source is of no use to this one'));
+    if (lease !== undefined && (isOfUse(lease, peer) || mayGoToSource(peer))) {
+      dropLease(peer.task, turn, lease, nowMs);
+      this.#promote(peer.task, turn, NOBODY);
       return;
     }
     const lead = lease === undefined ? this.#lead(turn, peer, nowMs, NOBODY) : 'wait';
@@ -431,6 +549,42 @@ export class ParentScheduler {
       });
     }
   }
+
+  /** Sends a peer to the source beside the holder, which is of no use to it, if the authority agrees. */
+  #join(turn: TaskTurn, peer: Peer): void {
+    const { task } = peer;
+    const reader = { taskId: task.id, url: task.facts.url, hostId: peer.host.id, peerId: peer.id };
+    // It waits on, and is looked at again, unless the answer is yes.
+    const waiter = turn.waiters.get(peer);
+    if (waiter !== undefined) turn.waiters.set(peer, { ...waiter, sinceMs: this.#nowMs() });
+    this.#authority.claim(reader, (verdict) => {
+      if (verdict.kind !== 'granted') return;
+      if (!turn.waiters.has(peer) || this.#isClosed) {
+        verdict.handle.release();
+        return;
+      }
+      this.#joined.set(peer, verdict.handle);
+      this.#answer(peer, grant(peer, 'the peer that fetches the task from the source is of no use to this one'));
+    });
+  }
+}
+
+const SOURCE_WANTED = "peer's NeedBackToSource is true";
+
+/** The peer's own host, unless a seed may be asked in its place. */
+function readerHostOf(peer: Peer, before: SourceLease | undefined): string {
+  const isOwn = peer.needsBackToSource || peer.host.facts.isSeed || sourcePolicyOf(peer.priority) === 'requester';
+  return isOwn || isOwnElsewhere(before, peer) ? peer.host.id : '';
+}
+
+/** A lease that was granted and not given to anybody yet. */
+function isNobodys(lease: SourceLease): boolean {
+  return lease.holder === undefined && lease.trigger === undefined;
+}
+
+/** Whether the host that another scheduler takes for the reader of the source is the peer's own. */
+function isOwnElsewhere(lease: SourceLease | undefined, peer: Peer): boolean {
+  return lease?.phase === 'elsewhere' && lease.elsewhere?.hostId === peer.host.id;
 }
 
 /** Tells a peer to go to the source. */

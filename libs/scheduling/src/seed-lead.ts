@@ -1,6 +1,6 @@
 import type { Clock } from './clock.js';
 import type { SeedGateway, SeedTriggerResult } from './seed-gateway.js';
-import { isConnected, newLease, type SourceLease } from './source-lease.js';
+import { isConnected, type SourceLease } from './source-lease.js';
 import type { Peer, Task } from './task.js';
 import type { TaskTurn } from './task-turn.js';
 
@@ -21,37 +21,36 @@ export class SeedLead {
   ) {}
 
   /**
-   * Asks a seed to fetch the task and gives it the lease.
+   * Asks a seed to fetch the task and gives it the lease, which is the turn's and nobody's yet.
    *
-   * @param unreachableSeeds host ids of seeds that were tried for this lease already
    * @returns false when no seed is to be asked: none is usable, one has failed lately, or the requester is one itself
    */
-  take(turn: TaskTurn, requester: Peer, unreachableSeeds: ReadonlySet<string>): boolean {
+  take(turn: TaskTurn, lease: SourceLease, requester: Peer): boolean {
     const { task } = requester;
+    const { unreachableSeeds } = lease;
     const nowMs = this.clock.nowMs();
     if (requester.host.facts.isSeed || unreachableSeeds.size >= MAX_SEED_ATTEMPTS) return false;
     if (turn.seedFailedAtMs !== undefined && nowMs - turn.seedFailedAtMs < SEED_FAILURE_MEMORY_MS) return false;
     // The gateway calls back later, never from within `trigger`.
-    const begun: { lease?: SourceLease } = {};
     const trigger = this.seeds.trigger({
       task,
       requester,
       excludedHostIds: unreachableSeeds,
       onSignOfLife: () => {
-        if (begun.lease === undefined) return;
-        begun.lease.lastSignOfLifeMs = this.clock.nowMs();
-        begun.lease.lastProgressMs = begun.lease.lastSignOfLifeMs;
+        lease.lastSignOfLifeMs = this.clock.nowMs();
+        lease.lastProgressMs = lease.lastSignOfLifeMs;
       },
       onEnd: (result) => {
-        const { lease } = begun;
-        if (lease?.trigger === undefined) return;
+        if (lease.trigger === undefined) return;
         lease.trigger.isOpen = false;
         if (turn.lease === lease && !isConnected(lease)) this.onEnd(task, turn, result);
       },
     });
     if (trigger === undefined) return false;
-    begun.lease = newLease({ trigger, unreachableSeeds }, nowMs);
-    turn.lease = begun.lease;
+    lease.trigger = trigger;
+    lease.lastSignOfLifeMs = nowMs;
+    lease.lastProgressMs = nowMs;
+    lease.handle?.passTo({ hostId: trigger.hostId, peerId: '' });
     return true;
   }
 }

@@ -1,6 +1,6 @@
 import type { Alarm } from './alarm.js';
 import type { SourceLease } from './source-lease.js';
-import type { Peer } from './task.js';
+import type { Peer, Task } from './task.js';
 import type { Waiter } from './waiter.js';
 
 /** What is going on with one task. */
@@ -16,8 +16,15 @@ export interface TaskTurn {
   isWaking: boolean;
 }
 
-/** Takes the lease away from a holder that has not ended it. */
-export function dropLease(turn: TaskTurn, lease: SourceLease, nowMs: number): void {
+/** The lease is over in the usual way. */
+export function endLease(turn: TaskTurn): void {
+  turn.lease?.handle?.release();
   turn.lease = undefined;
+}
+
+/** Takes the lease away from a holder that has not ended it: it no longer counts as being at the source. */
+export function dropLease(task: Task, turn: TaskTurn, lease: SourceLease, nowMs: number): void {
   if (lease.trigger !== undefined) turn.seedFailedAtMs = nowMs;
+  if (lease.holder !== undefined) task.backToSourcePeers.delete(lease.holder);
+  endLease(turn);
 }
