@@ -4,7 +4,7 @@ import path from 'node:path';
 import { type DynamicModule, type INestMicroservice, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { DfError } from '@dragonfly/errors';
-import { schedulerV2 } from '@dragonfly/proto';
+import { extSource, schedulerV2 } from '@dragonfly/proto';
 import type { ClientTls, ServerTls } from '@dragonfly/rpc';
 import { GrpcExceptionFilter, type NestGrpcOptions, nestGrpcOptions } from '@dragonfly/rpc/nest';
 import { type Clock, systemClock } from '@dragonfly/scheduling';
@@ -15,8 +15,11 @@ import { LocalDynconfig } from './dynconfig/local-dynconfig.js';
 import { ManagerGateway } from './dynconfig/manager-gateway.js';
 import { ManagerLink } from './dynconfig/manager-link.js';
 import { SchedulerController, UnimplementedController } from './grpc/scheduler.controller.js';
+import { SourceController } from './grpc/source.controller.js';
+import { openKv } from './kv.js';
 import { SchedulerCore } from './scheduler-core.js';
 import { GrpcSeedProbe, type SeedProbe } from './seeds/seed-probe.js';
+import { SourceControl } from './source/source-control.js';
 import { loadPlugin } from './strategies/plugin-loader.js';
 
 /** How long running unary calls may go on when the server stops; streams have been ended by then. */
@@ -59,8 +62,17 @@ export class SchedulerApp {
     const clock = options.clock ?? systemClock;
     const settings = new DynamicSettings(log);
     const seedTls = await clientTlsOf(config.seedPeer.tls);
+    const kv = openKv(config, log);
+    const source = await SourceControl.open({
+      config,
+      store: kv?.store,
+      dataDir: dataDirOf(config, options.isRoot),
+      clock,
+      log,
+    });
     const core = new SchedulerCore({
       config,
+      source,
       settings,
       probe: options.probe ?? new GrpcSeedProbe(seedTls),
       seedTls,
@@ -75,7 +87,7 @@ export class SchedulerApp {
         readiness.set('seed-peers-usable', awaited === 0, detail);
       },
     });
-    const undo: (() => void | Promise<void>)[] = [];
+    const undo: (() => void | Promise<void>)[] = [() => kv?.close(), () => source.close()];
     const stopAll = async (): Promise<void> => {
       for (const step of undo.splice(0).reverse()) await step();
     };
@@ -90,7 +102,10 @@ export class SchedulerApp {
       undo.push(() => status.close());
 
       const grpc = nestGrpcOptions({
-        services: [{ definition: schedulerV2.SchedulerService, name: 'scheduler.v2.Scheduler' }],
+        services: [
+          { definition: schedulerV2.SchedulerService, name: 'scheduler.v2.Scheduler' },
+          { definition: extSource.SourceServiceService, name: 'dragonfly.ext.v1.SourceService' },
+        ],
         url: formatAddress(listenIpOf(config), config.server.port),
         log,
         requestRateLimit: config.server.requestRateLimit,
@@ -189,7 +204,7 @@ class SchedulerModule {
   static forCore(core: SchedulerCore): DynamicModule {
     return {
       module: SchedulerModule,
-      controllers: [SchedulerController, UnimplementedController],
+      controllers: [SchedulerController, SourceController, UnimplementedController],
       providers: [{ provide: SchedulerCore, useValue: core }],
     };
   }

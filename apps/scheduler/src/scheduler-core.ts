@@ -11,6 +11,8 @@ import type { SchedulerState } from './scheduler-state.js';
 import { type SeedCounts, SeedDirectory } from './seeds/seed-directory.js';
 import type { SeedProbe } from './seeds/seed-probe.js';
 import { GrpcSeedGateway } from './seeds/seed-trigger.js';
+import type { SourceControl } from './source/source-control.js';
+import { SourceService } from './source/source-service.js';
 import { StatService } from './stat/stat-service.js';
 import { StrategyDesk } from './strategies/strategy-desk.js';
 import { StrategyMetrics } from './strategies/strategy-metrics.js';
@@ -28,6 +30,7 @@ export interface SchedulerCoreOptions {
   readonly plugin?: Strategy | undefined;
   readonly log: Logger;
   readonly version: string;
+  readonly source: SourceControl;
   /** Called when seeds come, go, begin or stop to serve. */
   readonly onSeeds: (counts: SeedCounts) => void;
 }
@@ -38,6 +41,7 @@ export class SchedulerCore {
   readonly hosts: HostService;
   readonly stat: StatService;
   readonly garbage: GarbageCollector;
+  readonly source: SourceService;
   readonly #seeds: SeedDirectory;
   readonly #gateway: GrpcSeedGateway;
   readonly #sessions = new Set<PeerSession>();
@@ -78,8 +82,9 @@ export class SchedulerCore {
         stallTimeoutMs: config.scheduler.sourceLease.stallTimeout,
         waitTimeoutMs: config.scheduler.waitTimeout,
         unusableHolderWaitMs: config.scheduler.retryBackToSourceLimit * config.scheduler.retryInterval,
-        backToSourceCount: config.scheduler.backToSourceCount,
+        backToSourceCount: Math.min(config.scheduler.backToSourceCount, config.scheduler.sourceLease.readers),
       },
+      authority: options.source.leases,
     });
     this.state = {
       clock,
@@ -94,6 +99,7 @@ export class SchedulerCore {
     };
     this.hosts = new HostService(this.state, this.#seeds);
     this.stat = new StatService(this.state);
+    this.source = new SourceService({ leases: options.source.leases, resources, scheduler, clock, log });
     this.garbage = new GarbageCollector(this.state, this.hosts, config.scheduler.gc);
   }
 
@@ -111,6 +117,7 @@ export class SchedulerCore {
     // First: the end of one stream would otherwise answer peers that wait for it.
     this.state.scheduler.close();
     for (const session of [...this.#sessions]) session.shutDown();
+    this.source.close();
     this.#gateway.close();
     this.#seeds.close();
   }

@@ -1,6 +1,6 @@
 import { homedir } from 'node:os';
 import path from 'node:path';
-import { duration, host, loadConfig, type LoadedConfig, port } from '@dragonfly/config';
+import { byteSize, duration, host, loadConfig, type LoadedConfig, port } from '@dragonfly/config';
 import { LOG_LEVELS } from '@dragonfly/telemetry';
 import { z } from 'zod';
 import { splitSchema, STRATEGY_NAMES } from '../strategies/strategy-choice.js';
@@ -85,6 +85,18 @@ const scheduler = z
     sourceLease: z
       .object({
         stallTimeout: duration().default(60_000).describe('a lease without a finished piece for this long is over'),
+        readers: z.coerce.number().int().min(1).max(16).default(1).describe('hosts that may read one source at a time'),
+        ttl: duration()
+          .refine((ms) => ms >= 1000, 'must be at least 1s')
+          .default(10_000)
+          .describe('a lease whose scheduler is gone is over after this'),
+        originBandwidthLimit: byteSize().default(0).describe('a second, of all readers of one origin; 0 = no limit'),
+        originConcurrentRequests: z.coerce
+          .number()
+          .int()
+          .min(0)
+          .default(0)
+          .describe('of all readers of one origin; 0 = no limit'),
       })
       .prefault({}),
     gc: z

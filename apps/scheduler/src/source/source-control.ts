@@ -1,0 +1,64 @@
+import { randomUUID } from 'node:crypto';
+import path from 'node:path';
+import { DfError } from '@dragonfly/errors';
+import type { KeyValueStore } from '@dragonfly/kv';
+import type { Clock } from '@dragonfly/scheduling';
+import type { Logger } from '@dragonfly/telemetry';
+import type { SchedulerConfig } from '../config/scheduler-config.js';
+import { JournalLeaseBackend } from './journal-backend.js';
+import { KvLeaseBackend } from './kv-backend.js';
+import { type LeaseBackend, memoryBackend } from './lease-backend.js';
+import { SourceLeaseTable } from './lease-table.js';
+import { NO_BUDGET, type OriginBudget, SharedOriginBudget } from './origin-budget.js';
+
+export interface SourceControlOptions {
+  readonly config: SchedulerConfig;
+  /** Shared with the other schedulers of the cluster; undefined when this one is alone. */
+  readonly store: KeyValueStore | undefined;
+  /** Where a scheduler that is alone remembers its leases. */
+  readonly dataDir: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** Everything that bounds what sources are asked for. */
+export class SourceControl {
+  private constructor(
+    readonly leases: SourceLeaseTable,
+    private readonly backend: LeaseBackend,
+    private readonly budget: OriginBudget,
+  ) {}
+
+  static async open(options: SourceControlOptions): Promise<SourceControl> {
+    const { config, store, clock, log } = options;
+    const { readers, ttl: ttlMs, originBandwidthLimit, originConcurrentRequests } = config.scheduler.sourceLease;
+    const instance = randomUUID();
+    const prefix = `scheduler:${config.manager.schedulerClusterID}:`;
+    const backend =
+      store === undefined
+        ? await openJournal(options)
+        : new KvLeaseBackend({ store, prefix, instance, limit: readers, ttlMs, clock, log });
+    const limits = { bytesPerSecond: originBandwidthLimit, concurrentRequests: originConcurrentRequests };
+    const budget =
+      limits.bytesPerSecond === 0 && limits.concurrentRequests === 0
+        ? NO_BUDGET
+        : new SharedOriginBudget({ limits, store, prefix, instance, clock, log });
+    return new SourceControl(new SourceLeaseTable(backend, readers, budget), backend, budget);
+  }
+
+  async close(): Promise<void> {
+    this.budget.close();
+    await this.backend.close();
+  }
+}
+
+async function openJournal({ config, dataDir, clock, log }: SourceControlOptions): Promise<LeaseBackend> {
+  const { readers: limit, ttl: ttlMs } = config.scheduler.sourceLease;
+  const file = path.join(dataDir, 'source-leases.jsonl');
+  try {
+    return await JournalLeaseBackend.open({ file, limit, ttlMs, clock, log });
+  } catch (error) {
+    log.warn({ file, reason: DfError.from(error).message }, 'a restart will not know of source leases from before');
+    return memoryBackend;
+  }
+}
