@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Content } from './content.js';
 
 const CHUNK_BYTES = 256 * 1024;
@@ -107,7 +108,7 @@ export class CountingOrigin {
       bodyBytes: 0,
     };
     this.requests.push(log);
-    if (file?.headDelayMs) await delay(file.headDelayMs);
+    if (!(await delay(file?.headDelayMs ?? 0, response))) return;
     response.writeHead(plan.status, plan.headers);
     if (request.method === 'HEAD') {
       response.end();
@@ -141,7 +142,8 @@ export class CountingOrigin {
       log.bodyBytes += chunk.length;
       if (!response.write(chunk) && !(await drained(response))) return;
       if (file?.bytesPerSecond !== undefined) {
-        await delay((log.bodyBytes / file.bytesPerSecond) * 1000 - (performance.now() - startedAt));
+        const aheadMs = (log.bodyBytes / file.bytesPerSecond) * 1000 - (performance.now() - startedAt);
+        if (!(await delay(aheadMs, response))) return;
       }
     }
     response.end();
@@ -218,6 +220,22 @@ async function drained(response: ServerResponse): Promise<boolean> {
   });
 }
 
-async function delay(ms: number): Promise<void> {
-  if (ms > 0) await new Promise((resolve) => setTimeout(resolve, ms));
+/** Waits, but not longer than there is somebody to answer; false when the connection is gone. */
+async function delay(ms: number, response: ServerResponse): Promise<boolean> {
+  if (response.destroyed) return false;
+  if (ms <= 0) return true;
+  const gone = new AbortController();
+  const onClose = (): void => {
+    gone.abort();
+  };
+  response.once('close', onClose);
+  try {
+    await sleep(ms, undefined, { signal: gone.signal });
+    return true;
+  } catch {
+    // Only the signal ends it early.
+    return false;
+  } finally {
+    response.off('close', onClose);
+  }
 }

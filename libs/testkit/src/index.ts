@@ -4,7 +4,7 @@ export { Content } from './content.js';
 export { CountingOrigin, type OriginFile, type OriginRequest } from './counting-origin.js';
 export { MariaDbServer, RedisServer } from './databases.js';
 export { freePort, freePorts } from './free-port.js';
-export { freePortBlock } from './free-port-block.js';
+export { PortBlock } from './port-block.js';
 export { sha256OfFile } from './sha256-of-file.js';
 export { tempDir, type TempDir } from './temp-dir.js';
 export { waitFor, type WaitOptions } from './wait-for.js';

@@ -1,12 +1,14 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
+import { createServer } from 'node:net';
 import {
   ChildService,
   Content,
   CountingOrigin,
   freePorts,
   MariaDbServer,
+  PortBlock,
   RedisServer,
   tempDir,
   waitFor,
@@ -55,6 +57,18 @@ describe('CountingOrigin', () => {
     await expect(fetch(url).then((response) => response.arrayBuffer())).rejects.toThrow();
     expect((await fetch(origin.put('/gone', { content: Buffer.alloc(0), status: 503 }))).status).toBe(503);
     expect((await fetch(origin.url('/absent'))).status).toBe(404);
+  });
+
+  it('forgets a request that it has not answered when the caller goes away', async () => {
+    const url = origin.put('/mute', { content: new Content(10), headDelayMs: 3_600_000 });
+    const caller = new AbortController();
+    const answer = fetch(url, { signal: caller.signal });
+    await waitFor(() => origin.requestsOf('/mute').length === 1, { what: 'the request' });
+    const timers = (): number => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
+    const before = timers();
+    caller.abort();
+    await expect(answer).rejects.toThrow(/abort/);
+    await waitFor(() => timers() < before, { what: 'the timer of the answer to be gone' });
   });
 
   it('answers an unsatisfiable range with 416', async () => {
@@ -107,6 +121,39 @@ describe('tempDir and freePorts', () => {
 
   it('finds different ports', async () => {
     expect(new Set(await freePorts(5)).size).toBe(5);
+  });
+});
+
+describe('PortBlock', () => {
+  it('gives different ports to all who ask, and the same ones to nobody before they are released', async () => {
+    const blocks = await Promise.all(Array.from({ length: 10 }, () => PortBlock.reserve(30)));
+    expect(new Set(blocks.map(({ firstPort }) => Math.floor(firstPort / 200))).size).toBe(10);
+    const [first] = blocks;
+    await first?.release();
+    const port = first?.firstPort ?? 0;
+    const server = createServer();
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject).listen(port - 1, '127.0.0.1', resolve);
+    });
+    await new Promise((resolve) => server.close(resolve));
+    await Promise.all(blocks.slice(1).map((block) => block.release()));
+  });
+
+  it('passes over ports that a program without a guard listens on', async () => {
+    const before = await PortBlock.reserve(2, 0.5);
+    const server = createServer();
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject).listen(before.firstPort + 1, '127.0.0.1', resolve);
+    });
+    await before.release();
+    const block = await PortBlock.reserve(2, 0.5);
+    expect(block.firstPort).toBeGreaterThan(before.firstPort);
+    await block.release();
+    await new Promise((resolve) => server.close(resolve));
+  });
+
+  it('refuses more ports than a slot has', async () => {
+    await expect(PortBlock.reserve(200)).rejects.toThrow('at most 199');
   });
 });
 

@@ -1,4 +1,4 @@
-import { Content, CountingOrigin, freePortBlock } from '@dragonfly/testkit';
+import { Content, CountingOrigin, PortBlock } from '@dragonfly/testkit';
 import { DockerComposeEnvironment, Wait, type StartedDockerComposeEnvironment } from 'testcontainers';
 import { docker, whyNoContainers } from './docker.js';
 import { REPOSITORY } from './local-cluster.js';
@@ -31,16 +31,17 @@ const describeWithContainers = reason === undefined ? describe : describe.skip;
 
 describeWithContainers('the compose set-up', () => {
   let environment: StartedDockerComposeEnvironment;
+  let block: PortBlock;
   let ports: Record<string, number>;
   let origin: CountingOrigin;
 
   const container = (service: string) => environment.getContainer(`${service}-1`);
 
   beforeAll(async () => {
-    const first = await freePortBlock(PORT_VARIABLES.length);
-    ports = Object.fromEntries(PORT_VARIABLES.map((name, index) => [name, first + index]));
+    block = await PortBlock.reserve(PORT_VARIABLES.length);
+    ports = Object.fromEntries(PORT_VARIABLES.map((name, index) => [name, block.firstPort + index]));
     let waiting = new DockerComposeEnvironment(REPOSITORY, 'docker-compose.yaml')
-      .withProjectName(`dragonfly-e2e-${first}`)
+      .withProjectName(`dragonfly-e2e-${block.firstPort}`)
       .withEnvironment(Object.fromEntries(Object.entries(ports).map(([name, port]) => [name, String(port)])))
       .withBuild()
       .withStartupTimeout(BUILD_AND_START_TIMEOUT_MS);
@@ -61,6 +62,7 @@ describeWithContainers('the compose set-up', () => {
       await environment.down({ removeVolumes: true });
     } finally {
       await origin.close();
+      await block.release();
     }
   }, TEST_TIMEOUT_MS);
 

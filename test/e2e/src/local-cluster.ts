@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { freePortBlock, runCommand, tempDir, type Ended, type TempDir } from '@dragonfly/testkit';
+import { PortBlock, runCommand, tempDir, type Ended, type TempDir } from '@dragonfly/testkit';
 
 export const REPOSITORY = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
 export const DFGET = path.join(REPOSITORY, 'bin/dfget');
@@ -56,14 +56,15 @@ export class LocalCluster {
 
   private constructor(
     private readonly directory: TempDir,
-    private readonly firstPort: number,
+    private readonly ports: PortBlock,
     readonly env: NodeJS.ProcessEnv,
   ) {}
 
   /** Starts nothing yet. */
   static async create(): Promise<LocalCluster> {
     const directory = tempDir('e2e');
-    const firstPort = await freePortBlock(PORT_SETTINGS.length + EXTRA_PEER_PORTS);
+    const block = await PortBlock.reserve(PORT_SETTINGS.length + EXTRA_PEER_PORTS);
+    const { firstPort } = block;
     const ports = PORT_SETTINGS.map((name, index) => [name, String(firstPort + index)] as const);
     const env = {
       ...process.env,
@@ -71,7 +72,7 @@ export class LocalCluster {
       ...Object.fromEntries(ports),
       EXTRA_PEER_PORT_BASE: String(firstPort + PORT_SETTINGS.length - 20),
     };
-    return new LocalCluster(directory, firstPort, env);
+    return new LocalCluster(directory, block, env);
   }
 
   /** Runs `./run.sh ARGS` for this cluster. */
@@ -87,7 +88,7 @@ export class LocalCluster {
   }
 
   port(setting: PortSetting): number {
-    return this.firstPort + PORT_SETTINGS.indexOf(setting);
+    return this.ports.firstPort + PORT_SETTINGS.indexOf(setting);
   }
 
   /** Path below the cluster's directory. */
@@ -132,6 +133,7 @@ export class LocalCluster {
       if (ended.status !== 0) throw new Error(`run.sh clean ended with ${ended.status}\n${ended.stderr}`);
     } finally {
       this.directory.remove();
+      await this.ports.release();
     }
   }
 }
