@@ -9,7 +9,7 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { build } from 'esbuild';
 
-const LAZY = ['start-daemon', 'grpc-download', 'direct-download', 'progress-bar', 'help'];
+const LAZY = ['start-daemon', 'grpc-download', 'direct-download', 'progress-bar', 'reconnect', 'help'];
 
 const root = import.meta.dirname;
 rmSync(`${root}/dist`, { recursive: true, force: true });

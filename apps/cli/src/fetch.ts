@@ -8,6 +8,9 @@ import { reachDaemon, type DaemonAccess } from './reach-daemon.js';
 import { socketsToStart, type SocketChoice } from './sockets.js';
 import type { DaemonProgram } from './start-daemon.js';
 
+/** Daemons that one download may lose; a request that kills every daemon it is given to must come to an end. */
+const MAX_LOST_DAEMONS = 3;
+
 /** What a download needs to know of the process it runs in. */
 export interface FetchContext {
   readonly caller: Caller;
@@ -96,21 +99,59 @@ class Ways {
     return { kind: 'light', client, sockets };
   }
 
-  /** By the daemon, and by whatever else is left when that fails. */
-  async fromDaemon(access: DaemonAccess): Promise<DownloadResult> {
+  /** By the daemon, by one that comes after it, and by whatever else is left when that fails. */
+  async fromDaemon(first: DaemonAccess): Promise<DownloadResult> {
+    let access = first;
+    for (let lost = 0; ; lost += 1) {
+      const outcome = await this.#tryDaemon(access);
+      if (!(outcome instanceof DfError)) return outcome;
+      const next = lost < MAX_LOST_DAEMONS ? await this.#daemonAfter(access, outcome) : undefined;
+      if (next === undefined) return this.#cure(access, outcome);
+      access = next;
+    }
+  }
+
+  /** One attempt; its failure is for the caller to judge. */
+  async #tryDaemon(access: DaemonAccess): Promise<DownloadResult | DfError> {
     try {
       return access.kind === 'light' ? await this.#byLight(access) : await this.#byGrpc(access, this.options);
     } catch (error) {
-      const failure = DfError.from(error);
-      const cure = cureFor(failure, this.options);
-      if (cure === 'none') throw failure;
-      this.context.warn(
-        `the daemon failed: ${failure.message}; ${cure === 'transfer' ? 'asking it for the bytes' : 'fetching from the source'} instead`,
-      );
-      return cure === 'transfer' ? this.#byTransfer(access) : this.fromSource();
+      return DfError.from(error);
     } finally {
       if (access.kind === 'light') access.client.close();
     }
+  }
+
+  /**
+   * A daemon to go on with, when the failure was that the one before has gone: the same one started again, or one that
+   * dfget starts. It has the pieces that the other had finished, and the cluster behind it; the source knows neither.
+   */
+  async #daemonAfter(access: DaemonAccess, failure: DfError): Promise<DaemonAccess | undefined> {
+    const { daemonAgain, isDaemonGone, RETURN_TIMEOUT_MS } = await import('./reconnect.js');
+    if (!(await isDaemonGone(failure, access))) return undefined;
+    const { options, context, signal } = this;
+    context.warn(`${failure.message}; waiting up to ${RETURN_TIMEOUT_MS / 1000} s for it to come back`);
+    let next = await daemonAgain(access, signal);
+    if (next === undefined && options.mayStartDaemon) {
+      context.warn('it did not come back; looking for another one, or starting one');
+      next = await this.daemon().catch((error: unknown) => {
+        const reason = DfError.from(error);
+        if (reason.code === 'cancelled') throw reason;
+        context.warn(reason.message);
+        return undefined;
+      });
+    }
+    if (next !== undefined) context.warn('a daemon answers again; going on with what it has');
+    return next;
+  }
+
+  async #cure(access: DaemonAccess, failure: DfError): Promise<DownloadResult> {
+    const cure = cureFor(failure, this.options);
+    if (cure === 'none') throw failure;
+    this.context.warn(
+      `the daemon failed: ${failure.message}; ${cure === 'transfer' ? 'asking it for the bytes' : 'fetching from the source'} instead`,
+    );
+    return cure === 'transfer' ? this.#byTransfer(access) : this.fromSource();
   }
 
   async fromSource(): Promise<DownloadResult> {

@@ -235,6 +235,13 @@ class Reception {
 function grpcFailure(error: unknown, signal: AbortSignal): DfError {
   if (signal.aborted) return new DfError('cancelled', 'cancelled', { cause: signal.reason });
   const failure = DfError.from(error);
+  // Nobody here has cancelled anything: the daemon ended the call, or ended itself.
+  if (failure.code === 'cancelled') {
+    return new DfError('unavailable', 'the daemon broke the download off', {
+      cause: error,
+      details: { isConnectionLost: true },
+    });
+  }
   const answer = originAnswer(statusDetails(error));
   return answer === undefined ? failure : new DfError('origin', answer.message, { cause: error, details: answer });
 }

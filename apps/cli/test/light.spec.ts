@@ -183,23 +183,6 @@ describe('dfget with a daemon that speaks the light protocol', () => {
     expect(readdirSync(directory.path)).not.toContain('a');
   });
 
-  it('fetches from the source when the daemon dies in the middle', async () => {
-    const origin = await CountingOrigin.start();
-    try {
-      const url = origin.put('/a', CONTENT);
-      const running: FakeLightDaemon = await startDaemon((_request, emit) => {
-        emit({ type: 'started', taskId: 't', peerId: 'p', contentLength: 10 });
-        void running.close();
-        return new Promise(() => undefined);
-      });
-      const end = await dfget(`-u=${url}`);
-      expect(end.exitCode).toBe(0);
-      expect(readFileSync(directory.file('a'))).toEqual(CONTENT);
-    } finally {
-      await origin.close();
-    }
-  });
-
   it('ends with 1 and an advice after the time limit, and the daemon is told', async () => {
     let reportAbort: () => void = () => undefined;
     const aborted = new Promise<void>((resolve) => {

@@ -168,7 +168,10 @@ export class LightServer {
   async #close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
     for (const connection of this.#connections) {
-      connection.refuse(new DfError('unavailable', 'daemon is stopping'), STOP_DRAIN_TIMEOUT_MS);
+      connection.refuse(
+        new DfError('unavailable', 'daemon is stopping', { details: { isStopping: true } }),
+        STOP_DRAIN_TIMEOUT_MS,
+      );
     }
     await this.#removeSocketFile();
     await closed;

@@ -37,7 +37,7 @@ export class DownloadManager {
    * when too many are served, otherwise why the content could not be had
    */
   async download(request: DownloadRequest, observer: DownloadObserver, outer: AbortSignal): Promise<DownloadResult> {
-    if (this.isStopped) throw new DfError('unavailable', 'the daemon is stopping');
+    if (this.isStopped) throw new DfError('unavailable', 'the daemon is stopping', { details: { isStopping: true } });
     if (this.requests >= MAX_REQUESTS) {
       throw new DfError('resource-exhausted', `more than ${MAX_REQUESTS} downloads at once`);
     }
@@ -84,7 +84,7 @@ export class DownloadManager {
   /** Ends everything; resolves when it has ended. */
   async stop(): Promise<void> {
     this.isStopped = true;
-    const reason = new DfError('unavailable', 'the daemon is stopping');
+    const reason = new DfError('unavailable', 'the daemon is stopping', { details: { isStopping: true } });
     const runs = [...this.runs.values()];
     for (const run of runs) run.abort(reason);
     await Promise.all([...runs.map((run) => run.whenQuiet()), ...this.leaving]);
