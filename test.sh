@@ -16,7 +16,7 @@ case ${1:-} in
 
   --only PACKAGE       only the tests of this package (ids, scheduler, e2e ...; may be repeated), without the static checks
   --no-e2e             without the tests of whole clusters (e2e, chaos)
-  --long               also the tests that take minutes (DRAGONFLY_TEST_LONG=1)
+  --long               soaks at their full length (DRAGONFLY_TEST_LONG=1)
   --compat DIRECTORY   also against the real programs of Dragonfly's client in that directory: dfdaemon, dfget, dfctl (DRAGONFLY_REAL_BIN)
 
 Order: format, lint, wire definitions, types, then unit and integration tests package by package, then end to end.

@@ -1,25 +1,25 @@
 import { schedulerV2 } from '@dragonfly/proto';
 import { createGrpcClient, unary } from '@dragonfly/rpc';
 import { Content, waitFor } from '@dragonfly/testkit';
-import { ChaosCluster } from './chaos-cluster.js';
+import { ChaosCluster, RESTORE_TIMEOUT_MS } from './chaos-cluster.js';
 import { expectClearFailure, expectRight } from './expectations.js';
 
 const MIB = 1024 * 1024;
+const START_TIMEOUT_MS = 120_000;
 const TEST_TIMEOUT_MS = 120_000;
 /** What a download may take longer because a service is not there. */
 const DEAD_SERVICE_COST_MS = 5000;
+/** The same when it is there and stands still, which nothing but time tells. */
+const SILENT_SERVICE_COST_MS = 30_000;
 
-describe('a cluster of which parts cannot be reached', () => {
+describe('a cluster that begins with a peer alone', () => {
   let cluster: ChaosCluster;
 
-  beforeAll(async () => {
-    cluster = await ChaosCluster.start({
-      peers: 2,
-      without: ['manager', 'scheduler', 'seed', 'peer-1', 'peer-2'],
-    });
+  beforeEach(async () => {
+    cluster = await ChaosCluster.start({ peers: 1, without: ['manager', 'scheduler', 'seed', 'peer-1'] });
   });
 
-  afterAll(async () => {
+  afterEach(async () => {
     await cluster.destroy();
   });
 
@@ -48,9 +48,9 @@ describe('a cluster of which parts cannot be reached', () => {
   it(
     'comes together by itself when the rest is started, in whatever order',
     async () => {
-      await cluster.launch('scheduler');
-      await cluster.launch('seed');
-      for (const name of ['scheduler', 'seed'] as const) {
+      const early = ['peer-1', 'scheduler', 'seed'] as const;
+      for (const name of early) await cluster.launch(name);
+      for (const name of early) {
         const { status } = await waitFor(() => cluster.readiness(name), {
           what: `${name} to answer`,
           timeoutMs: 30_000,
@@ -58,7 +58,7 @@ describe('a cluster of which parts cannot be reached', () => {
         expect({ name, status }).toEqual({ name, status: 503 });
       }
       await cluster.launch('manager');
-      await Promise.all((['manager', 'scheduler', 'seed', 'peer-1'] as const).map((name) => cluster.whenReady(name)));
+      await cluster.allReady();
       const content = new Content(9 * MIB, 82);
       const url = cluster.origin.put('/together.bin', content);
       const ended = await cluster.download(url, 'peer-1');
@@ -67,11 +67,27 @@ describe('a cluster of which parts cannot be reached', () => {
     },
     TEST_TIMEOUT_MS,
   );
+});
+
+describe('a cluster of which parts cannot be reached', () => {
+  let cluster: ChaosCluster;
+
+  beforeAll(async () => {
+    cluster = await ChaosCluster.start({ peers: 2 });
+  }, START_TIMEOUT_MS);
+
+  beforeEach(async () => {
+    await cluster.restore();
+  }, RESTORE_TIMEOUT_MS);
+
+  afterAll(async () => {
+    await cluster.destroy();
+  });
 
   it(
     'serves a peer whose schedulers are all unreachable when it starts',
     async () => {
-      await cluster.kill('scheduler');
+      await Promise.all((['scheduler', 'peer-2'] as const).map((name) => cluster.kill(name)));
       await cluster.launch('peer-2');
       await waitFor(() => cluster.readiness('peer-2'), { what: 'peer-2 to answer', timeoutMs: 30_000 });
       const content = new Content(9 * MIB, 83);
@@ -79,8 +95,42 @@ describe('a cluster of which parts cannot be reached', () => {
       const ended = await cluster.download(url, 'peer-2');
       await expectRight(ended, content);
       expect(ended.durationMs).toBeLessThan(DEAD_SERVICE_COST_MS);
-      await cluster.restart('scheduler');
-      await Promise.all((['seed', 'peer-1', 'peer-2'] as const).map((name) => cluster.whenReady(name)));
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  it(
+    'does not wait long for a scheduler that accepts connections and says nothing',
+    async () => {
+      const content = new Content(9 * MIB, 87);
+      const url = cluster.origin.put('/silent-scheduler.bin', content);
+      cluster.pause('scheduler');
+      const ended = await cluster.download(url, 'peer-1', '--timeout', '60s');
+      await expectRight(ended, content);
+      console.log(`a frozen scheduler cost ${(ended.durationMs / 1000).toFixed(1)} s`);
+      expect(ended.durationMs).toBeLessThan(SILENT_SERVICE_COST_MS);
+      expect(cluster.origin.bodyBytesSent('/silent-scheduler.bin')).toBe(content.lengthBytes);
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  it(
+    'goes on with the parents it knows when the scheduler falls silent in mid-download',
+    async () => {
+      const content = new Content(32 * MIB, 88);
+      const url = cluster.origin.put('/freezing-scheduler.bin', { content, bytesPerSecond: 8 * MIB });
+      const download = cluster.begin(url, 'peer-1', '--timeout', '60s');
+      await cluster.whenPieces('peer-1', url, 2);
+      cluster.pause('scheduler');
+      const had = cluster.pieces('peer-1', url);
+      const sentBefore = cluster.origin.bodyBytesSent('/freezing-scheduler.bin');
+      const ended = await download.ended;
+      await expectRight(ended, content);
+      console.log(`a scheduler frozen in mid-download: ${(ended.durationMs / 1000).toFixed(1)} s in all`);
+      expect(ended.report?.traffic.source).toBeLessThanOrEqual(content.lengthBytes - had.lengthBytes);
+      expect(cluster.origin.bodyBytesSent('/freezing-scheduler.bin') - sentBefore).toBeLessThanOrEqual(
+        2 * content.lengthBytes - had.lengthBytes - sentBefore,
+      );
     },
     TEST_TIMEOUT_MS,
   );
@@ -119,15 +169,10 @@ describe('a cluster of which parts cannot be reached', () => {
       await expectRight(await cluster.download(url, 'peer-1'), content);
       cluster.pause('peer-1');
       cluster.pause('seed');
-      try {
-        const ended = await cluster.download(url, 'peer-2', '--timeout', '60s');
-        await expectRight(ended, content);
-        console.log(`frozen parents cost ${(ended.durationMs / 1000).toFixed(1)} s`);
-        expect(ended.durationMs).toBeLessThan(45_000);
-      } finally {
-        cluster.resume('peer-1');
-        cluster.resume('seed');
-      }
+      const ended = await cluster.download(url, 'peer-2', '--timeout', '60s');
+      await expectRight(ended, content);
+      console.log(`frozen parents cost ${(ended.durationMs / 1000).toFixed(1)} s`);
+      expect(ended.durationMs).toBeLessThan(45_000);
     },
     TEST_TIMEOUT_MS,
   );
@@ -141,14 +186,10 @@ describe('a cluster of which parts cannot be reached', () => {
       await cluster.whenPieces('peer-2', url, 2);
       cluster.pause('seed');
       const had = cluster.pieces('peer-2', url);
-      try {
-        const ended = await download.ended;
-        await expectRight(ended, content);
-        console.log(`a parent frozen in mid-download cost ${(ended.durationMs / 1000).toFixed(1)} s in all`);
-        expect(ended.report?.traffic.source).toBeLessThanOrEqual(content.lengthBytes - had.lengthBytes);
-      } finally {
-        cluster.resume('seed');
-      }
+      const ended = await download.ended;
+      await expectRight(ended, content);
+      console.log(`a parent frozen in mid-download cost ${(ended.durationMs / 1000).toFixed(1)} s in all`);
+      expect(ended.report?.traffic.source).toBeLessThanOrEqual(content.lengthBytes - had.lengthBytes);
     },
     TEST_TIMEOUT_MS,
   );

@@ -1,11 +1,12 @@
 import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { LightClient } from '@dragonfly/light';
 import {
   ChildService,
   Command,
   CountingOrigin,
-  freePortBlock,
+  PortBlock,
   tempDir,
   waitFor,
   type Ended,
@@ -26,9 +27,12 @@ import {
   type Settings,
 } from './cluster-config.js';
 import { piecesInStore, type StoredPieces } from './daemon-store.js';
+import { hasEnded } from './process-figures.js';
 
 const REPOSITORY = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
 const READY_TIMEOUT_MS = 60_000;
+/** Of a hook that calls {@link ChaosCluster.restore}: everything not ready, and not ready again after a new start. */
+export const RESTORE_TIMEOUT_MS = 2 * READY_TIMEOUT_MS + 30_000;
 /** Characters of each log that a failure shows. */
 const LOG_TAIL = 3000;
 /** Directory for the logs of every service, to find out why a test fails; they are at debug level then. */
@@ -70,13 +74,16 @@ export interface RunningDownload {
 /** A manager, a scheduler, a seed peer and peers as real processes that can be killed and started again, and an origin. */
 export class ChaosCluster {
   private readonly services = new Map<ServiceName, ChildService>();
-  private readonly running = new Set<Command>();
+  private readonly running = new Map<Command, Promise<Download>>();
+  private readonly paused = new Set<ServiceName>();
+  /** Services that run with other settings than those of the cluster. */
+  private readonly changed = new Set<ServiceName>();
   private downloads = 0;
 
   private constructor(
     readonly origin: CountingOrigin,
     private readonly directory: TempDir,
-    private readonly firstPort: number,
+    private readonly ports: PortBlock,
     private readonly names: readonly ServiceName[],
     private readonly settings: Readonly<Partial<Record<ServiceName, Settings>>>,
     private readonly nodeFlags: readonly string[],
@@ -89,7 +96,7 @@ export class ChaosCluster {
     const cluster = new ChaosCluster(
       await CountingOrigin.start(),
       tempDir('chaos'),
-      await freePortBlock(names.length * PORTS_PER_SERVICE),
+      await PortBlock.reserve(names.length * PORTS_PER_SERVICE),
       names,
       options.settings ?? {},
       options.nodeFlags ?? [],
@@ -103,6 +110,29 @@ export class ChaosCluster {
     return cluster;
   }
 
+  /**
+   * Back to the state in which every service runs as it was configured and all are ready, whatever the last test left:
+   * before each test, so that none depends on how another one ended.
+   * @param idle services that shall not run
+   */
+  async restore({ idle = [] }: { readonly idle?: readonly ServiceName[] } = {}): Promise<void> {
+    await this.endDownloads();
+    for (const name of [...this.paused]) this.resume(name);
+    await this.endStrangers();
+    const stopping = [...new Set([...this.changed, ...idle])].filter((name) => this.isRunning(name));
+    await Promise.all(stopping.map((name) => this.kill(name)));
+    const wanted = this.names.filter((name) => !idle.includes(name));
+    await Promise.all(wanted.filter((name) => !this.isRunning(name)).map((name) => this.launch(name)));
+    const results = await Promise.allSettled(wanted.map((name) => this.whenReady(name)));
+    const stuck = wanted.filter((_, index) => results[index]?.status === 'rejected');
+    if (stuck.length === 0) return;
+    // One new start for what does not recover by itself; a test that is about recovering has waited for it itself.
+    process.stderr.write(`restarted between two tests, as not ready: ${stuck.join(', ')}\n`);
+    await Promise.all(stuck.map((name) => this.kill(name)));
+    await this.startAll(stuck);
+    await Promise.all(wanted.map((name) => this.whenReady(name)));
+  }
+
   /** Starts services side by side; each is waited for. */
   async startAll(names: readonly ServiceName[]): Promise<void> {
     await Promise.all(names.map((name) => this.launch(name)));
@@ -111,6 +141,9 @@ export class ChaosCluster {
 
   /** Starts the process of a service without waiting for more than that. */
   async launch(name: ServiceName, changes: Settings = {}): Promise<void> {
+    if (this.isRunning(name)) throw new Error(`${name} runs already`);
+    this.changed.delete(name);
+    if (Object.keys(changes).length > 0) this.changed.add(name);
     const place = this.place(name);
     mkdirSync(place.directory, { recursive: true });
     const base = configOf(name, place, { managerGrpc: `127.0.0.1:${grpcPort(this.place('manager'))}` });
@@ -154,6 +187,11 @@ export class ChaosCluster {
     if (exitCode !== undefined) throw new Error(`${name} has ended (${exitCode}):\n${this.service(name).log()}`);
   }
 
+  /** Waits until everything that runs knows everything else again. */
+  async allReady(): Promise<void> {
+    await Promise.all(this.names.filter((name) => this.isRunning(name)).map((name) => this.whenReady(name)));
+  }
+
   /** Starts what was killed and waits until it is ready. */
   async restart(name: ServiceName, changes: Settings = {}): Promise<void> {
     await this.launch(name, changes);
@@ -167,10 +205,12 @@ export class ChaosCluster {
 
   /** The process stands still: it keeps its connections, accepts new ones and answers nothing. */
   pause(name: ServiceName): void {
+    this.paused.add(name);
     process.kill(this.service(name).pid, 'SIGSTOP');
   }
 
   resume(name: ServiceName): void {
+    this.paused.delete(name);
     process.kill(this.service(name).pid, 'SIGCONT');
   }
 
@@ -183,7 +223,8 @@ export class ChaosCluster {
   }
 
   isRunning(name: ServiceName): boolean {
-    return this.services.get(name)?.exitCode === undefined;
+    const service = this.services.get(name);
+    return service !== undefined && service.exitCode === undefined;
   }
 
   grpcAddress(name: ServiceName): string {
@@ -248,20 +289,29 @@ export class ChaosCluster {
   }
 
   beginAt(output: string, url: string, peer: DaemonName, ...flags: string[]): RunningDownload {
+    return this.startDfget(output, [url, '-O', output, '--endpoint', this.socket(peer), '--no-daemon', ...flags]);
+  }
+
+  /** The same as `begin`, but for that dfget may start a daemon in the place of the peer. */
+  beginStarting(url: string, peer: DaemonName): RunningDownload {
+    const output = path.join(this.scratch(), 'file');
+    const config = path.join(this.place(peer).directory, 'config.yaml');
+    return this.startDfget(output, [url, '-O', output, '--endpoint', this.socket(peer), '--config', config]);
+  }
+
+  private startDfget(output: string, args: readonly string[]): RunningDownload {
     this.downloads += 1;
     const reportFile = this.directory.file(`report-${this.downloads}.json`);
-    const command = Command.start(
-      path.join(REPOSITORY, 'bin/dfget'),
-      [url, '-O', output, '--endpoint', this.socket(peer), '--no-daemon', '--report', reportFile, ...flags],
+    const command = Command.start(path.join(REPOSITORY, 'bin/dfget'), [...args, '--report', reportFile], {
       // No configuration of this account, no cluster of this working copy.
-      { env: { ...process.env, HOME: this.directory.path, DRAGONFLY_HOME: this.directory.file('none') } },
-    );
-    this.running.add(command);
+      env: { ...process.env, HOME: this.directory.path, DRAGONFLY_HOME: this.directory.file('none') },
+    });
     const ended = command.ended.then((end): Download => {
       this.running.delete(command);
       if (!existsSync(reportFile)) return { ...end, output };
       return { ...end, output, report: JSON.parse(readFileSync(reportFile, 'utf8')) as DownloadReport };
     });
+    this.running.set(command, ended);
     return { output, ended, kill: () => command.kill('SIGKILL') };
   }
 
@@ -271,11 +321,31 @@ export class ChaosCluster {
 
   /** Ends every process and removes every file. */
   async destroy(): Promise<void> {
-    for (const command of this.running) command.kill('SIGKILL');
+    await this.endDownloads();
     await Promise.all([...this.services.values()].map((service) => service.kill('SIGKILL')));
+    await this.endStrangers();
     for (const name of this.services.keys()) this.keepLog(name);
     await this.origin.close();
     this.directory.remove();
+    await this.ports.release();
+  }
+
+  private async endDownloads(): Promise<void> {
+    for (const command of this.running.keys()) command.kill('SIGKILL');
+    await Promise.all(this.running.values());
+  }
+
+  /** Ends daemons that dfget has started in the place of a peer. */
+  private async endStrangers(): Promise<void> {
+    for (const name of this.names) {
+      if (name === 'manager' || name === 'scheduler' || this.isRunning(name)) continue;
+      const client = await LightClient.connect(this.lightSocket(name)).catch(() => undefined);
+      if (client === undefined) continue;
+      const { pid } = await client.hello();
+      client.close();
+      process.kill(pid, 'SIGKILL');
+      await waitFor(() => hasEnded(pid), { what: `the daemon in the place of ${name} to end` });
+    }
   }
 
   private keepLog(name: ServiceName): void {
@@ -286,7 +356,7 @@ export class ChaosCluster {
   private place(name: ServiceName): Place {
     return {
       directory: this.directory.file(name),
-      firstPort: this.firstPort + this.names.indexOf(name) * PORTS_PER_SERVICE,
+      firstPort: this.ports.firstPort + this.names.indexOf(name) * PORTS_PER_SERVICE,
     };
   }
 

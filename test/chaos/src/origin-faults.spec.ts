@@ -1,5 +1,5 @@
 import { Content, freePort, waitFor } from '@dragonfly/testkit';
-import { ChaosCluster } from './chaos-cluster.js';
+import { ChaosCluster, RESTORE_TIMEOUT_MS } from './chaos-cluster.js';
 import { expectClearFailure, expectRight } from './expectations.js';
 
 const MIB = 1024 * 1024;
@@ -12,6 +12,10 @@ describe('an origin', () => {
   beforeAll(async () => {
     cluster = await ChaosCluster.start({ peers: 1 });
   }, START_TIMEOUT_MS);
+
+  beforeEach(async () => {
+    await cluster.restore();
+  }, RESTORE_TIMEOUT_MS);
 
   afterAll(async () => {
     await cluster.destroy();

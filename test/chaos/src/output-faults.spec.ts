@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Content } from '@dragonfly/testkit';
-import { ChaosCluster } from './chaos-cluster.js';
+import { ChaosCluster, RESTORE_TIMEOUT_MS } from './chaos-cluster.js';
 import { expectClearFailure, expectRight } from './expectations.js';
 import { SmallDisk } from './small-disk.js';
 
@@ -20,6 +20,10 @@ describe('an output', () => {
     store = SmallDisk.mount(cluster.store('peer-2'), STORE_MIB);
     await cluster.restart('peer-2');
   }, START_TIMEOUT_MS);
+
+  beforeEach(async () => {
+    await cluster.restore();
+  }, RESTORE_TIMEOUT_MS);
 
   afterAll(async () => {
     await cluster.kill('peer-2');

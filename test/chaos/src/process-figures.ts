@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { isErrnoException } from '@dragonfly/errors';
 
 /** What the kernel says of a process. */
 export interface ProcessFigures {
@@ -20,6 +21,16 @@ export function figuresOf(pid: number): ProcessFigures {
     sockets: targets.filter((target) => target.startsWith('socket:')).length,
     threads: number('Threads'),
   };
+}
+
+/** Whether a process that is no child of this one has ended; it has let everything go then, even if nobody has asked how it ended. */
+export function hasEnded(pid: number): boolean {
+  try {
+    return /^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch (error) {
+    if (isErrnoException(error) && (error.code === 'ENOENT' || error.code === 'ESRCH')) return true;
+    throw error;
+  }
 }
 
 function targetOf(link: string): string {

@@ -1,6 +1,9 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
 import path from 'node:path';
+import { isErrnoException } from '@dragonfly/errors';
+
+const FILLING = Buffer.alloc(256 * 1024);
 
 /** A file system of its own with little room. Only root can mount one. */
 export class SmallDisk {
@@ -25,8 +28,15 @@ export class SmallDisk {
 
   /** Somebody else takes all the room there is. */
   fill(): void {
-    const { bavail, bsize } = statfsSync(this.path);
-    writeFileSync(path.join(this.path, 'filler'), Buffer.alloc(bavail * bsize));
+    const filler = openSync(path.join(this.path, 'filler'), 'w');
+    try {
+      // Who else writes there meanwhile takes a part of it: the end is told by the file system, not computed.
+      for (;;) writeSync(filler, FILLING);
+    } catch (error) {
+      if (!isErrnoException(error) || error.code !== 'ENOSPC') throw error;
+    } finally {
+      closeSync(filler);
+    }
   }
 
   makeRoom(): void {
