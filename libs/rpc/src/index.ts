@@ -19,5 +19,11 @@ export {
   type StreamCall,
   streamCallOf,
 } from './stream-call.js';
-export type { ClientTls, ServerTls } from './tls.js';
+export {
+  CERTIFICATE_CHECK_INTERVAL_MS,
+  type CertificateFiles,
+  type CertificateSet,
+  LiveCertificates,
+} from './live-certificates.js';
+export type { ClientTls, LiveServerTls, ServerTls } from './tls.js';
 export { errorOfCall, unary, type UnaryMethod, type UnaryOptions } from './unary.js';

@@ -43,6 +43,15 @@ export function validationInterceptor(): ServerInterceptor {
   });
 }
 
+/** Refuses calls over connections whose client shows a revoked certificate; the connection may be older than that. */
+export function revocationInterceptor(isRevoked: (serial: string) => boolean): ServerInterceptor {
+  const refusal = callStatus(Status.UNAUTHENTICATED, 'the certificate has been revoked');
+  return interceptor((_, call) => {
+    const serial = call.getAuthContext().sslPeerCertificate?.serialNumber.toLowerCase();
+    return serial !== undefined && isRevoked(serial) ? new RefusedCall(call, refusal) : call;
+  });
+}
+
 /** grpc-js types the result as its own class, but uses (and passes in) the interface alone. */
 function interceptor(wrap: (path: string, call: Call) => Call): ServerInterceptor {
   return (method, call) => wrap(method.path, call) as ServerInterceptingCall;

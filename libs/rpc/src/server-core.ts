@@ -8,7 +8,7 @@ import { HealthImplementation } from 'grpc-health-check';
 import { type Address, grpcTarget, parseAddress, prepareUnixSocket } from './address.js';
 import { closeAnsweredStreams } from './answered-streams.js';
 import { exemptFromTimeout, proveTimeoutCure } from './deadline-header.js';
-import { rateLimitInterceptor, validationInterceptor } from './interceptors.js';
+import { rateLimitInterceptor, revocationInterceptor, validationInterceptor } from './interceptors.js';
 import {
   DEFAULT_MAX_REQUEST_BYTES,
   DEFAULT_REQUEST_RATE_LIMIT,
@@ -17,7 +17,7 @@ import {
   MAX_CONCURRENT_STREAMS,
 } from './limits.js';
 import type { RpcLog } from './log.js';
-import { type ServerTls, serverCredentials } from './tls.js';
+import { type LiveServerTls, type ServerTls, serverCredentials } from './tls.js';
 import { TokenBucket } from './token-bucket.js';
 
 /** What every server of the system is told, whoever dispatches its calls. */
@@ -25,7 +25,7 @@ export interface ServerSettings {
   /** `host:port`, `[ipv6]:port` or `unix:/path`; port 0 takes a free one. A socket left behind by a dead process is removed. */
   readonly addresses: readonly string[];
   readonly log: RpcLog;
-  readonly tls?: ServerTls;
+  readonly tls?: ServerTls | LiveServerTls;
   /** Names that the health service knows besides '' and the services. */
   readonly healthServices?: readonly string[];
   /** @default DEFAULT_MAX_REQUEST_BYTES */
@@ -168,6 +168,7 @@ function routeLibraryLog(log: RpcLog): void {
 
 function channelOptions(settings: ServerSettings): ChannelOptions {
   const rate = settings.requestRateLimit ?? DEFAULT_REQUEST_RATE_LIMIT;
+  const isRevoked = settings.tls && 'live' in settings.tls ? settings.tls.isRevoked : undefined;
   return {
     'grpc.max_receive_message_length': settings.maxReceiveBytes ?? DEFAULT_MAX_REQUEST_BYTES,
     'grpc.max_concurrent_streams': MAX_CONCURRENT_STREAMS,
@@ -176,6 +177,7 @@ function channelOptions(settings: ServerSettings): ChannelOptions {
     'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
     // Channelz stays on: without it grpc-js 1.14 keeps no list of its connections and forceShutdown() cuts none.
     interceptors: [
+      ...(isRevoked === undefined ? [] : [revocationInterceptor(isRevoked)]),
       ...(rate > 0 ? [rateLimitInterceptor(new TokenBucket(rate))] : []),
       ...(settings.validate === false ? [] : [validationInterceptor()]),
     ],

@@ -1,4 +1,5 @@
-import { ChannelCredentials, ServerCredentials } from '@grpc/grpc-js';
+import { ChannelCredentials, experimental, ServerCredentials } from '@grpc/grpc-js';
+import type { LiveCertificates } from './live-certificates.js';
 
 /** Certificates in PEM form. */
 export interface ServerTls {
@@ -6,6 +7,15 @@ export interface ServerTls {
   readonly key: Buffer;
   /** With it clients must show a certificate signed by this authority. */
   readonly clientCa?: Buffer;
+}
+
+/** Certificates that may be replaced while the server runs. */
+export interface LiveServerTls {
+  readonly live: LiveCertificates;
+  /** Whether clients must show a certificate of the same authorities. @default true */
+  readonly asksClients?: boolean;
+  /** Whether a client's certificate has been revoked; serial in lower case hex. */
+  readonly isRevoked?: (serial: string) => boolean;
 }
 
 /** Certificates in PEM form. */
@@ -17,15 +27,27 @@ export interface ClientTls {
   readonly key?: Buffer;
   /** Name expected in the server's certificate when it differs from the address. */
   readonly serverName?: string;
+  /** Instead of all of these: certificates that may be replaced while the client lives. */
+  readonly live?: LiveCertificates;
 }
 
-export function serverCredentials(tls: ServerTls | undefined): ServerCredentials {
+export function serverCredentials(tls: ServerTls | LiveServerTls | undefined): ServerCredentials {
   if (tls === undefined) return ServerCredentials.createInsecure();
+  if ('live' in tls) {
+    const asksClients = tls.asksClients ?? true;
+    // The own certificate first, then the authorities: the library names its parameters the other way round.
+    return experimental.createCertificateProviderServerCredentials(
+      tls.live,
+      asksClients ? tls.live : null,
+      asksClients,
+    );
+  }
   const pair = [{ cert_chain: tls.certificate, private_key: tls.key }];
   return ServerCredentials.createSsl(tls.clientCa ?? null, pair, tls.clientCa !== undefined);
 }
 
 export function clientCredentials(tls: ClientTls | undefined): ChannelCredentials {
   if (tls === undefined) return ChannelCredentials.createInsecure();
+  if (tls.live) return experimental.createCertificateProviderChannelCredentials(tls.live, tls.live);
   return ChannelCredentials.createSsl(tls.ca ?? null, tls.key ?? null, tls.certificate ?? null);
 }

@@ -1,0 +1,27 @@
+/**
+ * Certificates of a cluster: authorities, requests, issuing, join tokens, and how their secrets are kept.
+ * @packageDocumentation
+ */
+export {
+  certificatesOfPem,
+  createAuthority,
+  createRequest,
+  DEFAULT_AUTHORITY_VALIDITY_MS,
+  DEFAULT_CERTIFICATE_VALIDITY_MS,
+  type IssuedCertificate,
+  type KeyedCertificate,
+  MAX_NAMES,
+  pemOfCertificate,
+  readRequest,
+  signRequest,
+  type Subject,
+} from './authority.js';
+export {
+  createJoinToken,
+  fingerprintOf,
+  formatJoinToken,
+  hashOfSecret,
+  type JoinToken,
+  parseJoinToken,
+} from './join-token.js';
+export { seal, unseal } from './sealed-key.js';
