@@ -6,6 +6,7 @@ import type { Dialect } from './columns.js';
 import { entitySchemas } from './entity-schemas.js';
 import { InitialSchema1763683200000 } from './migrations/1763683200000-initial-schema.js';
 import { Jobs1763710000000 } from './migrations/1763710000000-jobs.js';
+import { Certificates1763720000000 } from './migrations/1763720000000-certificates.js';
 
 /** A SQLite file of this process. */
 export interface SqliteOptions {
@@ -50,7 +51,7 @@ export function createDataSource(options: DatabaseOptions): DataSource {
 function dataSourceOptions(options: DatabaseOptions): DataSourceOptions {
   const shared = {
     entities: entitySchemas(dialectOf(options)),
-    migrations: [InitialSchema1763683200000, Jobs1763710000000],
+    migrations: [InitialSchema1763683200000, Jobs1763710000000, Certificates1763720000000],
     migrationsTableName: 'dragonfly_migration',
     synchronize: false,
   };

@@ -1,4 +1,5 @@
 import { EntitySchema, type EntitySchemaIndexOptions, type EntitySchemaOptions } from 'typeorm';
+import { certificateEntitySchemas } from './certificate-entity-schemas.js';
 import { Columns, type Dialect } from './columns.js';
 import {
   ApplicationEntity,
@@ -232,5 +233,6 @@ export function entitySchemas(dialect: Dialect): EntitySchema[] {
       },
     }),
     ...jobEntitySchemas(c),
+    ...certificateEntitySchemas(c),
   ];
 }

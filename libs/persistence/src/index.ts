@@ -9,6 +9,7 @@
  * const clusters = await database.manager.find(SchedulerClusterEntity);
  * ```
  */
+export * from './certificate-entities.js';
 export type { Dialect } from './columns.js';
 export { createDataSource, type DatabaseOptions, type MysqlOptions, type SqliteOptions } from './data-source.js';
 export { Database, type OpenOptions } from './database.js';
