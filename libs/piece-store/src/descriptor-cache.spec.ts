@@ -39,4 +39,15 @@ describe('DescriptorCache', () => {
     a.release();
     b.release();
   });
+
+  it('keeps a file it has made open for the next user', async () => {
+    const path = dir.file('made');
+    const made = await cache.create(path, 'wx+', 0o600);
+    made.release();
+    const again = await cache.acquire(path);
+    expect(again.fd).toBe(made.fd);
+    again.release();
+    await expect(cache.create(path, 'wx+', 0o600)).rejects.toMatchObject({ code: 'EEXIST' });
+    expect(cache.openCount).toBeLessThanOrEqual(1);
+  });
 });

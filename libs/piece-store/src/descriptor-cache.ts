@@ -49,11 +49,25 @@ export class DescriptorCache {
    * @throws DfError `resource-exhausted` when every descriptor is in use; the file system's error when it cannot open
    */
   async acquire(path: string): Promise<DescriptorLease> {
-    const entry = this.#entries.get(path) ?? this.#open(path);
-    entry.users += 1;
+    const entry = this.#entries.get(path) ?? this.#open(path, (name) => openFile(name, 'r+'));
     // Last in the map = most recently used.
     this.#entries.delete(path);
     this.#entries.set(path, entry);
+    return this.#lend(entry);
+  }
+
+  /**
+   * Makes the file `path` and keeps it open for those who come next.
+   * @param flags `w+` replaces a file that is there, `wx+` refuses it
+   * @throws DfError `resource-exhausted`; the file system's error
+   */
+  async create(path: string, flags: 'w+' | 'wx+', mode: number): Promise<DescriptorLease> {
+    this.forget(path);
+    return this.#lend(this.#open(path, (name) => openFile(name, flags, mode)));
+  }
+
+  async #lend(entry: Entry): Promise<DescriptorLease> {
+    entry.users += 1;
     let fd: number;
     try {
       fd = await entry.opening;
@@ -90,11 +104,12 @@ export class DescriptorCache {
     await Promise.all(this.#closing);
   }
 
-  #open(path: string): Entry {
+  #open(path: string, open: (path: string) => Promise<number>): Entry {
     this.#makeRoom();
     this.#openCount += 1;
-    const opening = openFile(path, 'r+');
+    const opening = open(path);
     const entry: Entry = { path, opening, users: 0, forgotten: false };
+    this.#entries.set(path, entry);
     opening.catch(() => {
       // Every waiter gets the error from `opening` itself.
       this.#openCount -= 1;

@@ -53,10 +53,15 @@ export class Journal {
     this.#bootNoted = options.lastBootId === options.bootId;
   }
 
-  /** Creates the file with its first record. */
-  static async create(path: string, header: JournalRecord): Promise<number> {
+  /** Creates the file with its first record; it stays open for the records that follow. @returns its length */
+  static async create(path: string, header: JournalRecord, descriptors: DescriptorCache): Promise<number> {
     const content = Buffer.concat([JOURNAL_MAGIC, encodeRecord(header)]);
-    await writeFile(path, content, { flag: 'wx', mode: 0o600 });
+    const lease = await descriptors.create(path, 'wx+', 0o600);
+    try {
+      await writeFully(lease.fd, content, 0);
+    } finally {
+      lease.release();
+    }
     return content.length;
   }
 

@@ -3,6 +3,7 @@ import { constants } from 'node:fs';
 import { copyFile, link, lstat, rename, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import { DfError, isErrnoException } from '@dragonfly/errors';
+import type { FileCloner } from './file-cloner.js';
 import { changeOwner, closeFile, ifPresent, openFile, readFully, statOpenFile, writeFully } from './file-io.js';
 
 const COPY_BUFFER_BYTES = 1 << 20;
@@ -47,7 +48,14 @@ export interface OutputOptions {
  * @throws DfError `already-exists`, `not-found` (no such directory), `permission-denied`, `no-space`,
  *   `invalid-argument` (target is a directory or a device), `failed-precondition` (`hard-link-only` is impossible)
  */
-export async function placeOutput(source: string, target: string, options: OutputOptions): Promise<OutputOutcome> {
+export async function placeOutput(
+  source: string,
+  target: string,
+  options: OutputOptions,
+  cloner: FileCloner,
+): Promise<OutputOutcome> {
+  options.signal?.throwIfAborted();
+  if (await linkAtOnce(source, target, options, cloner)) return 'linked';
   const directory = path.dirname(target);
   const temporary = path.join(
     directory,
@@ -55,7 +63,7 @@ export async function placeOutput(source: string, target: string, options: Outpu
   );
   await refuseTarget(target, options.overwrite ?? false);
   try {
-    const outcome = await makeTemporary(source, temporary, options);
+    const outcome = await makeTemporary(source, temporary, options, cloner);
     options.signal?.throwIfAborted();
     if (outcome !== 'linked') await giveTo(temporary, options.owner);
     await publish(temporary, target, options.overwrite ?? false);
@@ -68,13 +76,42 @@ export async function placeOutput(source: string, target: string, options: Outpu
   }
 }
 
-async function makeTemporary(source: string, temporary: string, options: OutputOptions): Promise<OutputOutcome> {
+/**
+ * A hard link shows the whole file in one step and replaces nothing: where it is what will come out anyway, and nothing is
+ * in its way, no temporary name is needed.
+ */
+async function linkAtOnce(
+  source: string,
+  target: string,
+  options: OutputOptions,
+  cloner: FileCloner,
+): Promise<boolean> {
+  const mode = options.mode ?? 'auto';
+  const isLink = mode === 'hard-link-only' || (mode === 'auto' && cloner.isHopeless && mayShareInode(options.owner));
+  if (!isLink || options.range !== undefined) return false;
+  try {
+    await link(source, target);
+    return true;
+  } catch {
+    // Whatever it was, the long way meets it again, and knows what to say or do about it.
+    return false;
+  }
+}
+
+async function makeTemporary(
+  source: string,
+  temporary: string,
+  options: OutputOptions,
+  cloner: FileCloner,
+): Promise<OutputOutcome> {
   const mode = options.mode ?? 'auto';
   if (options.range !== undefined) {
     await copyRange(source, temporary, options.range, options.signal);
     return 'copied';
   }
-  if (mode !== 'hard-link-only' && (await shares(reflink(source, temporary)))) return 'reflinked';
+  if (mode !== 'hard-link-only' && !cloner.isHopeless && (await shares(cloner.clone(source, temporary)))) {
+    return 'reflinked';
+  }
   if (mode !== 'copy-only' && (mode === 'hard-link-only' || mayShareInode(options.owner))) {
     if (await shares(link(source, temporary))) return 'linked';
     if (mode === 'hard-link-only') {
@@ -83,15 +120,6 @@ async function makeTemporary(source: string, temporary: string, options: OutputO
   }
   await copyFile(source, temporary, constants.COPYFILE_EXCL);
   return 'copied';
-}
-
-async function reflink(source: string, temporary: string): Promise<void> {
-  try {
-    await copyFile(source, temporary, constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL);
-  } catch (error) {
-    await ifPresent(unlink(temporary));
-    throw error;
-  }
 }
 
 async function shares(attempt: Promise<void>): Promise<boolean> {

@@ -5,7 +5,8 @@ import { readBootId } from './boot-id.js';
 import { checkContentLength, checkPieceLength } from './content-length.js';
 import { DescriptorCache } from './descriptor-cache.js';
 import { DirectoryLock } from './directory-lock.js';
-import { closeFile, ifPresent, openFile, truncateFile } from './file-io.js';
+import { FileCloner } from './file-cloner.js';
+import { ifPresent, truncateFile } from './file-io.js';
 import { scanJournal } from './journal-record.js';
 import { Journal } from './journal.js';
 import {
@@ -55,6 +56,7 @@ export class PieceStore {
   readonly #options: Required<PieceStoreOptions>;
   readonly #bootId: string;
   readonly #descriptors: DescriptorCache;
+  readonly #cloner = new FileCloner();
   readonly #tasks = new Map<string, StoredTask>();
   readonly #creating = new Map<string, Promise<StoredTask>>();
   readonly #deleting = new Map<string, Promise<void>>();
@@ -181,29 +183,44 @@ export class PieceStore {
     checkPieceLength(init.pieceLengthBytes);
     if (init.contentLengthBytes !== undefined) {
       checkContentLength(init.contentLengthBytes, init.pieceLengthBytes);
-      await this.#ensureSpace(init.contentLengthBytes);
     }
     await this.#deleting.get(keyOf(kind, id));
     const state = newTaskState(kind, id, init, this.#options.nowMs());
     try {
-      await mkdir(path.dirname(contentPath), { recursive: true });
-      await mkdir(path.dirname(journalPath), { recursive: true });
+      // A small download waits for these steps more than for its bytes: what can go on at the same time does.
+      await Promise.all([
+        this.#ensureSpace(init.contentLengthBytes ?? 0),
+        mkdir(path.dirname(contentPath), { recursive: true }),
+        mkdir(path.dirname(journalPath), { recursive: true }),
+      ]);
       // Content first: content without a journal is litter, a journal without content would be a lie.
-      const fd = await openFile(contentPath, 'w', 0o644);
-      try {
-        await truncateFile(fd, init.contentLengthBytes ?? 0);
-      } finally {
-        await closeFile(fd);
-      }
-      const size = await Journal.create(journalPath, { type: 'task', kind, id, meta: state.meta });
+      const size = await this.#createFiles(contentPath, init.contentLengthBytes ?? 0, () =>
+        Journal.create(journalPath, { type: 'task', kind, id, meta: state.meta }, this.#descriptors),
+      );
       const task = this.#taskOf(state, size);
       this.#tasks.set(keyOf(kind, id), task);
       return task;
     } catch (error) {
-      await ifPresent(unlink(journalPath));
-      await ifPresent(unlink(contentPath));
+      for (const file of [journalPath, contentPath]) {
+        this.#descriptors.forget(file);
+        await ifPresent(unlink(file));
+      }
       throw DfError.from(error);
     }
+  }
+
+  async #createFiles(
+    contentPath: string,
+    contentLengthBytes: number,
+    createJournal: () => Promise<number>,
+  ): Promise<number> {
+    const content = await this.#descriptors.create(contentPath, 'w+', 0o644);
+    const steps = await Promise.allSettled([createJournal(), truncateFile(content.fd, contentLengthBytes)]);
+    content.release();
+    const [journal, length] = steps;
+    if (journal.status === 'rejected') throw journal.reason;
+    if (length.status === 'rejected') throw length.reason;
+    return journal.value;
   }
 
   async #fileSystem(): Promise<{ freeBytes: number; totalBytes: number }> {
@@ -244,6 +261,7 @@ export class PieceStore {
       journalPath: this.#layout.journalPath(state.kind, state.id),
       contentPath: this.#layout.contentPath(state.kind, state.id),
       descriptors: this.#descriptors,
+      cloner: this.#cloner,
       syncPolicy: this.#options.syncPolicy,
       bootId: this.#bootId,
       log: this.#options.log,

@@ -3,6 +3,7 @@ import { ContentGuard } from './content-guard.js';
 import { checkContentLength, lengthOfPiece } from './content-length.js';
 import type { DescriptorCache, DescriptorLease } from './descriptor-cache.js';
 import { digestOfFile, splitDigest } from './digest.js';
+import type { FileCloner } from './file-cloner.js';
 import { syncFileData, truncateFile } from './file-io.js';
 import { Journal } from './journal.js';
 import type { OutputOptions, OutputOutcome } from './output.js';
@@ -33,6 +34,7 @@ export interface StoredTaskOptions {
   readonly journalPath: string;
   readonly journalSizeBytes: number;
   readonly descriptors: DescriptorCache;
+  readonly cloner: FileCloner;
   readonly syncPolicy: SyncPolicy;
   readonly bootId: string;
   readonly log: StoreLog;
@@ -83,6 +85,7 @@ export class StoredTask {
       contentPath: options.contentPath,
       journal: this.#journal,
       guard: this.#guard,
+      cloner: options.cloner,
     });
     this.#writerHost = {
       contentPath: options.contentPath,

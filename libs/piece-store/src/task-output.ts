@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { DfError } from '@dragonfly/errors';
 import type { ContentGuard } from './content-guard.js';
+import type { FileCloner } from './file-cloner.js';
 import type { Journal } from './journal.js';
 import { placeOutput, type OutputOptions, type OutputOutcome } from './output.js';
 import type { TaskState } from './task-state.js';
@@ -10,6 +11,7 @@ export interface TaskOutputOptions {
   readonly contentPath: string;
   readonly journal: Journal;
   readonly guard: ContentGuard;
+  readonly cloner: FileCloner;
 }
 
 /** Gives stored content out, and remembers what it looked like when a hard link went out. */
@@ -38,7 +40,7 @@ export class TaskOutput {
   }
 
   async linkTo(target: string, options: OutputOptions): Promise<OutputOutcome> {
-    const { state, contentPath, journal, guard } = this.#options;
+    const { state, contentPath, journal, guard, cloner } = this.#options;
     this.ensureReady(options.range);
     const droppedPieces = await guard.admitAll(options.signal);
     if (droppedPieces.length > 0) {
@@ -49,7 +51,7 @@ export class TaskOutput {
     }
     // With an older link somebody may be writing just now: the time that was checked counts, not the time it is.
     const content = state.linkStamp ?? (await contentStamp(contentPath));
-    const outcome = await placeOutput(contentPath, target, options);
+    const outcome = await placeOutput(contentPath, target, options, cloner);
     if (outcome === 'linked') {
       const { ctimeNs, nlink } = await stat(contentPath, { bigint: true });
       state.linkStamp = { sizeBytes: content.sizeBytes, mtimeNs: content.mtimeNs, ctimeNs };
