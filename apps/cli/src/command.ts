@@ -81,7 +81,8 @@ class Download {
     const { options } = this;
     const limit = new TimeLimit(options.timeoutMs, signal);
     try {
-      this.#line(`--${localTimeText(new Date())}--  ${options.url}`);
+      // Only when it is shown: finding out the time zone costs a millisecond.
+      if (options.printsLines) this.#line(`--${localTimeText(new Date())}--  ${options.url}`);
       this.#line(`dfget version: v${VERSION}`);
       checkOutput(options);
       if (this.host.isErrorTerminal && options.progress !== 'never') {

@@ -71,7 +71,8 @@ function createHost(): CommandHost {
     isErrorTerminal,
     // Getting at process.stderr costs some milliseconds; without a terminal there is nothing to ask it.
     columns: () => (isErrorTerminal ? process.stderr.columns : undefined) || DEFAULT_COLUMNS,
-    nowMs: () => performance.now(),
+    // Not performance.now(): loading what it belongs to costs a millisecond of the start.
+    nowMs: () => process.uptime() * 1000,
     daemonProgram: daemonProgram(process.env['DFGET_DFDAEMON']),
   };
 }
@@ -103,7 +104,7 @@ function localIp(): string {
 /** Writes synchronously: the process may exit right after, and process.stdout costs start-up time. */
 function writeAll(descriptor: number, text: string): void {
   let rest = Buffer.from(text);
-  const giveUpAtMs = performance.now() + MAX_WRITE_WAIT_MS;
+  const giveUpAtMs = process.uptime() * 1000 + MAX_WRITE_WAIT_MS;
   while (rest.length > 0) {
     try {
       rest = rest.subarray(writeSync(descriptor, rest));
@@ -111,7 +112,7 @@ function writeAll(descriptor: number, text: string): void {
       // The pipe is full: its reader is slow.
       const isFull = isErrnoException(error) && error.code === 'EAGAIN';
       // Anything else: nobody reads it, and the download matters more than its lines.
-      if (!isFull || performance.now() > giveUpAtMs) return;
+      if (!isFull || process.uptime() * 1000 > giveUpAtMs) return;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, WRITE_RETRY_MS);
     }
   }
