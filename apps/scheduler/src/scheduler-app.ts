@@ -4,7 +4,8 @@ import path from 'node:path';
 import { type DynamicModule, type INestMicroservice, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { DfError } from '@dragonfly/errors';
-import { extSource, schedulerV2 } from '@dragonfly/proto';
+import { extJobs, extSource, schedulerV2 } from '@dragonfly/proto';
+import { AddressGuard } from '@dragonfly/registry';
 import type { ClientTls, ServerTls } from '@dragonfly/rpc';
 import { GrpcExceptionFilter, type NestGrpcOptions, nestGrpcOptions } from '@dragonfly/rpc/nest';
 import { type Clock, systemClock } from '@dragonfly/scheduling';
@@ -20,6 +21,8 @@ import { openKv } from './kv.js';
 import { SchedulerCore } from './scheduler-core.js';
 import { GrpcSeedProbe, type SeedProbe } from './seeds/seed-probe.js';
 import { SourceControl } from './source/source-control.js';
+import { JobsController } from './jobs/jobs.controller.js';
+import { PreheatController } from './preheat/preheat.controller.js';
 import { loadPlugin } from './strategies/plugin-loader.js';
 
 /** How long running unary calls may go on when the server stops; streams have been ended by then. */
@@ -76,6 +79,9 @@ export class SchedulerApp {
       settings,
       probe: options.probe ?? new GrpcSeedProbe(seedTls),
       seedTls,
+      peerTls: await clientTlsOf(config.peer.tls),
+      remoteIp: identityOf(config, config.server.port).ip,
+      registryGuard: new AddressGuard(config.job.registry),
       clock,
       random: Math.random,
       plugin: await loadPlugin(config, log),
@@ -104,6 +110,7 @@ export class SchedulerApp {
       const grpc = nestGrpcOptions({
         services: [
           { definition: schedulerV2.SchedulerService, name: 'scheduler.v2.Scheduler' },
+          { definition: extJobs.JobServiceService, name: 'dragonfly.ext.v1.JobService' },
           { definition: extSource.SourceServiceService, name: 'dragonfly.ext.v1.SourceService' },
         ],
         url: formatAddress(listenIpOf(config), config.server.port),
@@ -171,6 +178,7 @@ async function startDynconfig(
       idc: config.host.idc,
       location: config.host.location,
       keepAliveIntervalMs,
+      features: config.job.enable ? ['schedule', 'preheat'] : ['schedule'],
     }),
     settings,
     cacheFile: path.join(dataDir, `dynconfig-${identity.hostname}-${identity.port}.yaml`),
@@ -204,7 +212,7 @@ class SchedulerModule {
   static forCore(core: SchedulerCore): DynamicModule {
     return {
       module: SchedulerModule,
-      controllers: [SchedulerController, SourceController, UnimplementedController],
+      controllers: [SchedulerController, JobsController, PreheatController, SourceController, UnimplementedController],
       providers: [{ provide: SchedulerCore, useValue: core }],
     };
   }

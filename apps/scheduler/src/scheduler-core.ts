@@ -1,4 +1,5 @@
 import { type Clock, ParentScheduler, Resources, type Strategy } from '@dragonfly/scheduling';
+import type { AddressGuard } from '@dragonfly/registry';
 import type { ClientTls } from '@dragonfly/rpc';
 import type { Logger } from '@dragonfly/telemetry';
 import { type AnnounceCall, PeerSession } from './announce/peer-session.js';
@@ -6,6 +7,7 @@ import type { SchedulerConfig } from './config/scheduler-config.js';
 import type { DynamicSettings } from './dynconfig/dynamic-config.js';
 import { GarbageCollector } from './garbage-collector.js';
 import { HostService } from './hosts/host-service.js';
+import { createJobs, type Jobs } from './jobs/create-jobs.js';
 import { SchedulerMetrics } from './metrics.js';
 import type { SchedulerState } from './scheduler-state.js';
 import { type SeedCounts, SeedDirectory } from './seeds/seed-directory.js';
@@ -23,6 +25,11 @@ export interface SchedulerCoreOptions {
   readonly settings: DynamicSettings;
   readonly probe: SeedProbe;
   readonly seedTls: ClientTls | undefined;
+  readonly peerTls: ClientTls | undefined;
+  /** Address of this scheduler, told to daemons. */
+  readonly remoteIp: string;
+  /** Which image registries may be asked. */
+  readonly registryGuard: AddressGuard;
   readonly clock: Clock;
   /** Uniform in [0, 1). */
   readonly random: () => number;
@@ -42,6 +49,7 @@ export class SchedulerCore {
   readonly stat: StatService;
   readonly garbage: GarbageCollector;
   readonly source: SourceService;
+  readonly jobs: Jobs;
   readonly #seeds: SeedDirectory;
   readonly #gateway: GrpcSeedGateway;
   readonly #sessions = new Set<PeerSession>();
@@ -100,6 +108,15 @@ export class SchedulerCore {
     this.hosts = new HostService(this.state, this.#seeds);
     this.stat = new StatService(this.state);
     this.source = new SourceService({ leases: options.source.leases, resources, scheduler, clock, log });
+    this.jobs = createJobs({
+      state: this.state,
+      seeds: this.#seeds,
+      config,
+      remoteIp: options.remoteIp,
+      seedTls: options.seedTls,
+      peerTls: options.peerTls,
+      guard: options.registryGuard,
+    });
     this.garbage = new GarbageCollector(this.state, this.hosts, config.scheduler.gc);
   }
 
@@ -114,6 +131,7 @@ export class SchedulerCore {
   /** Ends every stream and everything that runs in the background. */
   stop(): void {
     this.garbage.stop();
+    this.jobs.runner.close();
     // First: the end of one stream would otherwise answer peers that wait for it.
     this.state.scheduler.close();
     for (const session of [...this.#sessions]) session.shutDown();

@@ -133,7 +133,7 @@ it('tells its readiness and metrics over HTTP', async () => {
   await peer.sourceFinished();
   await peer.end();
   const text = await (await fetch(`${base}/metrics`)).text();
-  expect(text).toContain('dragonfly_scheduler_announce_host_total 2');
+  expect(text).toMatch(/dragonfly_scheduler_announce_host_total\{os="linux",.*git_version="1\.5\.10",.*\} 2\n/);
   expect(text).toContain(
     'dragonfly_scheduler_register_peer_total{priority="LEVEL0",task_type="STANDARD",host_type="normal"} 1',
   );

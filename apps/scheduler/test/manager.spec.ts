@@ -21,7 +21,7 @@ it('registers by cluster id, keeps alive, and takes the limits of its cluster (s
     port: cluster.app.port,
     schedulerClusterId: 7n,
     idc: 'dc9',
-    features: ['schedule'],
+    features: ['schedule', 'preheat'],
   });
   expect(JSON.parse(manager.registrations[0]?.config.toString() ?? '')).toEqual({
     manager_keep_alive_interval: 20_000_000,

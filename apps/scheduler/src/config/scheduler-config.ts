@@ -26,6 +26,8 @@ const tlsFiles = z
 /** Keys of Dragonfly's scheduler.yaml that have no effect here are read and ignored, so that its files load unchanged. */
 const ignored = z.unknown().optional();
 
+const workers = (count: number): z.ZodDefault<z.ZodCoercedNumber> => z.coerce.number().int().min(1).default(count);
+
 const redis = z
   .object({
     addrs: z.array(z.string()).default([]),
@@ -140,13 +142,22 @@ const schema = z.object({
       taskDownloadTimeout: duration().default(10 * 3_600_000),
     })
     .prefault({}),
-  peer: z.object({ tls: ignored }).prefault({}),
+  peer: z.object({ tls: tlsFiles }).prefault({}),
   job: z
     .object({
       enable: z.boolean().default(true),
-      globalWorkerNum: ignored,
-      schedulerWorkerNum: ignored,
-      localWorkerNum: ignored,
+      globalWorkerNum: workers(500).describe('jobs at a time from the queue of all services'),
+      schedulerWorkerNum: workers(500).describe('jobs at a time from the queue of all schedulers, and by gRPC'),
+      localWorkerNum: workers(1000).describe("jobs at a time from this scheduler's own queue"),
+      registry: z
+        .object({
+          allow: z
+            .array(z.enum(['private', 'loopback', 'link-local', 'metadata']))
+            .default(['private'])
+            .describe('addresses of image registries that may be asked, beside the public ones'),
+          allowedRanges: z.array(z.string()).default([]).describe('further ranges, e.g. 127.0.0.1 or 10.1.0.0/16'),
+        })
+        .prefault({}),
       redis: ignored,
     })
     .prefault({}),

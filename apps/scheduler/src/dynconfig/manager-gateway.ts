@@ -20,6 +20,8 @@ export interface ManagerGatewayOptions {
   readonly schedulerClusterId: number;
   readonly idc: string;
   readonly location: string;
+  /** What it can do, e.g. `schedule`, `preheat`. */
+  readonly features: readonly string[];
   readonly keepAliveIntervalMs: number;
 }
 
@@ -57,7 +59,7 @@ export class ManagerGateway {
         schedulerClusterId: BigInt(schedulerClusterId),
         idc: idc || undefined,
         location: location || undefined,
-        features: ['schedule'],
+        features: [...this.options.features],
         // Durations are nanoseconds in the manager's JSON.
         config: Buffer.from(JSON.stringify({ manager_keep_alive_interval: keepAliveIntervalMs * 1e6 })),
       },

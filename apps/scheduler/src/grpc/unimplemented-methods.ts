@@ -18,10 +18,6 @@ export const UNIMPLEMENTED_UNARY = [
   'UploadPersistentCacheTaskFailed',
   'StatPersistentCacheTask',
   'DeletePersistentCacheTask',
-  'PreheatImage',
-  'StatImage',
-  'PreheatFile',
-  'StatFile',
 ] as const;
 
 /** Streams of the same kind. */
