@@ -4,8 +4,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { DfError } from '@dragonfly/errors';
 import { createMemoryKv, createRedisKv, type Kv } from '@dragonfly/kv';
 import { Database, ensureDefaultRows } from '@dragonfly/persistence';
-import { extNotify, managerV2 } from '@dragonfly/proto';
-import { nestGrpcOptions } from '@dragonfly/rpc/nest';
 import { Readiness, StatusServer, type Logger } from '@dragonfly/telemetry';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -13,10 +11,12 @@ import { atMostEvery } from './at-most-every.js';
 import { hashPassword } from './auth/password.js';
 import { INITIAL_ROOT_PASSWORD } from './auth/accounts.service.js';
 import { SessionTokens } from './auth/session-tokens.js';
+import { startSecurity } from './certificates/security.js';
 import { SystemClock } from './clock.js';
 import { parseListenAddress, type ListenAddress } from './config/manager-config.js';
 import type { ManagerSettings } from './config/settings.js';
 import { signingKey } from './config/signing-key.js';
+import { grpcHost, grpcTransport } from './grpc/grpc-transport.js';
 import { InstanceSweeper } from './instances/instance-sweeper.js';
 import { KeepAliveService } from './instances/keep-alive.js';
 import { ManagerModule } from './manager.module.js';
@@ -35,8 +35,6 @@ const STORE_WAIT_MS = 60_000;
 const STORE_WARNING_INTERVAL_MS = 30_000;
 /** Pause between two tries. */
 const STORE_RETRY_MS = 500;
-/** Longest wait for running calls when the manager stops, in ms. */
-const STOP_GRACE_MS = 5_000;
 
 export interface StartOptions {
   settings: ManagerSettings;
@@ -51,6 +49,8 @@ export interface StartOptions {
 export interface ManagerApp {
   readonly restPort: number;
   readonly grpcPort: number;
+  /** Where those that have no certificate get one; undefined without `security.enable`. */
+  readonly joinPort: number | undefined;
   /** Undefined when metrics are off. */
   readonly metricsPort: number | undefined;
   readonly readiness: Readiness;
@@ -107,17 +107,23 @@ async function start(options: StartOptions, opened: (() => Promise<void>)[]): Pr
   const { jwt } = config.auth;
   const key = await signingKey(jwt.key, settings.dataDirectory, kv.kind === 'redis' ? kv.store : undefined);
 
-  const module = ManagerModule.forParts({
-    database,
-    kv,
-    clock,
-    log,
-    readiness,
-    metrics,
-    news,
-    tokens: new SessionTokens(key, jwt.timeout, jwt.maxRefresh),
-    cacheMaxAgeMs: config.cache.local.ttl,
-  });
+  const security = config.security.enable ? await startSecurity({ settings, database, clock, news, log }) : undefined;
+  if (security) opened.push(() => security.stop());
+
+  const module = ManagerModule.forParts(
+    {
+      database,
+      kv,
+      clock,
+      log,
+      readiness,
+      metrics,
+      news,
+      tokens: new SessionTokens(key, jwt.timeout, jwt.maxRefresh),
+      cacheMaxAgeMs: config.cache.local.ttl,
+    },
+    security,
+  );
   const app = await NestFactory.create<NestFastifyApplication>(module, createRestAdapter(restTls(settings)), {
     logger: new NestLogger(log),
     abortOnError: false,
@@ -125,7 +131,7 @@ async function start(options: StartOptions, opened: (() => Promise<void>)[]): Pr
     forceCloseConnections: true,
   });
   await configureRest(app, { log, realm: jwt.realm, metrics, version: VERSION });
-  const grpc = grpcOptions(settings, log);
+  const grpc = await grpcTransport(settings, log, security);
   app.connectMicroservice(grpc);
   const keepAlives = app.get(KeepAliveService);
   opened.push(async () => {
@@ -135,6 +141,7 @@ async function start(options: StartOptions, opened: (() => Promise<void>)[]): Pr
   });
   await app.startAllMicroservices();
   readiness.set(CONDITIONS.grpc, true);
+  const joinPort = await security?.serveJoining(grpcHost(settings));
 
   const monitor = new DependencyMonitor(database, kv.store, readiness);
   await monitor.start();
@@ -149,10 +156,14 @@ async function start(options: StartOptions, opened: (() => Promise<void>)[]): Pr
     opened.push(() => status.close());
   }
   const grpcPort = grpc.strategy.ports[0] ?? 0;
-  log.info({ restPort, grpcPort, metricsPort: status?.port, database: database.dialect, kv: kv.kind }, 'manager is up');
+  log.info(
+    { restPort, grpcPort, joinPort, metricsPort: status?.port, database: database.dialect, kv: kv.kind },
+    'manager is up',
+  );
   return {
     restPort,
     grpcPort,
+    joinPort,
     metricsPort: status?.port,
     readiness,
     get: (token) => app.get(token as never),
@@ -183,30 +194,6 @@ async function waitForStore(kv: Kv, log: Logger): Promise<void> {
       await delay(STORE_RETRY_MS);
     }
   }
-}
-
-function grpcOptions({ config }: ManagerSettings, log: Logger): ReturnType<typeof nestGrpcOptions> {
-  const { listenIP, port, tls, requestRateLimit } = config.server.grpc;
-  const host = listenIP || (config.network.enableIPv6 ? '::' : '0.0.0.0');
-  return nestGrpcOptions({
-    services: [
-      { definition: managerV2.ManagerService, name: 'manager.v2.Manager' },
-      { definition: extNotify.NotifyServiceService, name: 'dragonfly.ext.v1.NotifyService' },
-    ],
-    url: `${host.includes(':') ? `[${host}]` : host}:${port.start}`,
-    log,
-    requestRateLimit,
-    graceMs: STOP_GRACE_MS,
-    ...(tls?.cert && tls.key
-      ? {
-          tls: {
-            certificate: readFileSync(tls.cert),
-            key: readFileSync(tls.key),
-            ...(tls.caCert ? { clientCa: readFileSync(tls.caCert) } : {}),
-          },
-        }
-      : {}),
-  });
 }
 
 function restTls({ config }: ManagerSettings): { cert: Buffer; key: Buffer } | undefined {

@@ -1,5 +1,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { AuthModule } from './auth/auth.module.js';
+import { CertificatesModule } from './certificates/certificates.module.js';
+import type { Security } from './certificates/security.js';
 import { ClustersModule } from './clusters/clusters.module.js';
 import { InstancesModule } from './instances/instances.module.js';
 import { NotifyModule } from './notify/notify.module.js';
@@ -9,11 +11,18 @@ import { StatusController } from './status/status.controller.js';
 /** The manager's application. */
 @Module({})
 export class ManagerModule {
-  static forParts(parts: ManagerParts): DynamicModule {
+  static forParts(parts: ManagerParts, security?: Security): DynamicModule {
     const platform = PlatformModule.forParts(parts);
     return {
       module: ManagerModule,
-      imports: [platform, AuthModule.on(platform), ClustersModule.on(platform), InstancesModule.on(platform), NotifyModule.on(platform)],
+      imports: [
+        platform,
+        AuthModule.on(platform),
+        ClustersModule.on(platform),
+        InstancesModule.on(platform),
+        NotifyModule.on(platform),
+        ...(security ? [CertificatesModule.on(platform, security)] : []),
+      ],
       controllers: [StatusController],
     };
   }

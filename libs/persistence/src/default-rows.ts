@@ -32,6 +32,9 @@ export const PERMISSION_OBJECTS = [
   'jobs',
 ] as const;
 
+/** Objects of ours that only root may look at: the keys to the cluster. */
+export const ROOT_OBJECTS = ['join-tokens', 'certificates', 'certificate-authorities'] as const;
+
 /** Name of the first account. */
 export const ROOT_USER_NAME = 'root';
 
@@ -134,6 +137,7 @@ async function ensurePolicies(manager: EntityManager, rootId: number): Promise<v
       { ptype: 'p', v0: 'root', v1: object, v2: '*' },
       { ptype: 'p', v0: 'guest', v1: object, v2: 'read' },
     ]),
+    ...ROOT_OBJECTS.map((object) => ({ ptype: 'p', v0: 'root', v1: object, v2: '*' })),
     { ptype: 'g', v0: String(rootId), v1: 'root', v2: '' },
   ];
   const keyOf = (rule: { ptype: string | null; v0: string | null; v1: string | null; v2: string | null }): string =>

@@ -14,7 +14,13 @@ export type { Dialect } from './columns.js';
 export { createDataSource, type DatabaseOptions, type MysqlOptions, type SqliteOptions } from './data-source.js';
 export { Database, type OpenOptions } from './database.js';
 export { databaseError } from './database-errors.js';
-export { ensureDefaultRows, PERMISSION_OBJECTS, ROOT_USER_NAME, type DefaultRows } from './default-rows.js';
+export {
+  ensureDefaultRows,
+  PERMISSION_OBJECTS,
+  ROOT_OBJECTS,
+  ROOT_USER_NAME,
+  type DefaultRows,
+} from './default-rows.js';
 export * from './entities.js';
 export * from './job-entities.js';
 export { insertRow, updateRow } from './rows.js';

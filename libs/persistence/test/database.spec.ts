@@ -10,6 +10,7 @@ import {
   ensureDefaultRows,
   insertRow,
   PersonalAccessTokenEntity,
+  ROOT_OBJECTS,
   SchedulerClusterEntity,
   SchedulerEntity,
   SeedPeerClusterEntity,
@@ -198,7 +199,7 @@ describe.each(engines)('database on $name', ({ fresh, canCompareSchema }) => {
       { name: 'default', scopes: ['job', 'cluster'], state: 'active', userId: 1 },
     ]);
     const rules = await manager.find(CasbinRuleEntity);
-    expect(rules).toHaveLength(17 * 2 + 1);
+    expect(rules).toHaveLength(17 * 2 + ROOT_OBJECTS.length + 1);
     expect(rules.at(0)).toMatchObject({ ptype: 'p', v0: 'root', v1: 'scheduler-clusters', v2: '*' });
     expect(rules.at(1)).toMatchObject({ ptype: 'p', v0: 'guest', v1: 'scheduler-clusters', v2: 'read' });
     expect(rules.at(-1)).toMatchObject({ ptype: 'g', v0: '1', v1: 'root' });

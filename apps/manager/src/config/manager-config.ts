@@ -168,6 +168,25 @@ export const managerConfigSchema = z.object({
     rateLimit: z.unknown().optional(),
   }),
   objectStorage,
+  // One switch for mTLS on every gRPC port, with certificates of the cluster's own authority.
+  security: section({
+    enable: flag(false),
+    // An authority of the operator's; without one it is made at the first start.
+    ca: section({ cert: text(), key: text() }),
+    // What keys are sealed with in the database; several managers need the same file.
+    encryptionKeyFile: text(),
+    names: z
+      .array(z.string())
+      .nullish()
+      .transform((list) => list ?? []),
+    joinPort: port().default(65_009),
+    certificateValidity: duration().default(7 * 86_400_000),
+    authorityOverlap: duration().default(600_000),
+  }).superRefine((value, context) => {
+    if ((value.ca.cert === '') !== (value.ca.key === '')) {
+      context.addIssue({ code: 'custom', path: ['ca'], message: 'must name the files cert and key, or none of them' });
+    }
+  }),
   metrics: section({ enable: flag(false), addr: listenAddress(':8000'), enablePeerGauge: z.unknown().optional() }),
   network: section({ enableIPv6: flag(false) }),
   tracing: z

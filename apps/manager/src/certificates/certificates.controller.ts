@@ -1,0 +1,120 @@
+import { CertificateEntity, Database, JoinTokenEntity } from '@dragonfly/persistence';
+import { Controller, Delete, Get, HttpCode, Post, Req, Res } from '@nestjs/common';
+import { ApiTags } from '@nestjs/swagger';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { News } from '../notify/news.js';
+import { listAnswer } from '../rest/list-answer.js';
+import { pageOf, rowsOf } from '../rest/pagination.js';
+import { IdParam, JsonBody, QueryOf } from '../rest/request-decorators.js';
+import type { RequestOf } from '../rest/rest-schema.js';
+import { Authorities } from './authorities.js';
+import {
+  type AuthorityBody,
+  authorityBody,
+  type CertificateBody,
+  certificateBody,
+  type JoinTokenBody,
+  joinTokenBody,
+} from './certificate-bodies.js';
+import { CreateJoinTokenRequest, DEFAULT_TOKEN_TTL_SECONDS, ListQuery } from './certificate-requests.js';
+import { CertificatesService } from './certificates.service.js';
+
+/** Tokens to join with. */
+@ApiTags('Certificate')
+@Controller('api/v1/join-tokens')
+export class JoinTokensController {
+  constructor(
+    private readonly certificates: CertificatesService,
+    private readonly database: Database,
+  ) {}
+
+  @Post()
+  @HttpCode(200)
+  async create(
+    @JsonBody(CreateJoinTokenRequest) request: RequestOf<typeof CreateJoinTokenRequest>,
+  ): Promise<JoinTokenBody> {
+    const { row, token } = await this.certificates.createToken({
+      names: request.names ?? [],
+      bio: request.bio ?? '',
+      ttlMs: (request.ttl_seconds || DEFAULT_TOKEN_TTL_SECONDS) * 1_000,
+    });
+    return joinTokenBody(row, token);
+  }
+
+  @Get()
+  async list(
+    @QueryOf(ListQuery) query: RequestOf<typeof ListQuery>,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<JoinTokenBody[]> {
+    const [rows, total] = await this.database.manager.findAndCount(JoinTokenEntity, {
+      where: { isDel: 0 },
+      order: { id: 'DESC' },
+      ...rowsOf(pageOf(query)),
+    });
+    return listAnswer(request, reply, query, { bodies: rows.map((row) => joinTokenBody(row)), total });
+  }
+
+  @Delete(':id')
+  delete(@IdParam() id: number): Promise<void> {
+    return this.certificates.deleteToken(id);
+  }
+}
+
+/** Certificates that were given out; deleting one revokes it. */
+@ApiTags('Certificate')
+@Controller('api/v1/certificates')
+export class CertificatesController {
+  constructor(
+    private readonly certificates: CertificatesService,
+    private readonly database: Database,
+  ) {}
+
+  @Get()
+  async list(
+    @QueryOf(ListQuery) query: RequestOf<typeof ListQuery>,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<CertificateBody[]> {
+    const [rows, total] = await this.database.manager.findAndCount(CertificateEntity, {
+      where: { isDel: 0 },
+      order: { id: 'DESC' },
+      ...rowsOf(pageOf(query)),
+    });
+    return listAnswer(request, reply, query, { bodies: rows.map(certificateBody), total });
+  }
+
+  @Delete(':id')
+  revoke(@IdParam() id: number): Promise<void> {
+    return this.certificates.revoke(id);
+  }
+}
+
+/** The authorities of the cluster: making one begins a change of authority, deleting one ends the trust in it. */
+@ApiTags('Certificate')
+@Controller('api/v1/certificate-authorities')
+export class CertificateAuthoritiesController {
+  constructor(
+    private readonly authorities: Authorities,
+    private readonly news: News,
+  ) {}
+
+  @Post()
+  @HttpCode(200)
+  async create(): Promise<AuthorityBody> {
+    const made = await this.authorities.rotate();
+    await this.news.publish('certificates');
+    return authorityBody(made);
+  }
+
+  @Get()
+  async list(): Promise<AuthorityBody[]> {
+    return (await this.authorities.trusted()).map(authorityBody);
+  }
+
+  @Delete(':id')
+  async delete(@IdParam() id: number): Promise<void> {
+    await this.authorities.distrust(id);
+    await this.news.publish('certificates');
+  }
+}
