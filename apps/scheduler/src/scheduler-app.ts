@@ -4,7 +4,7 @@ import path from 'node:path';
 import { type DynamicModule, type INestMicroservice, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { DfError } from '@dragonfly/errors';
-import { extJobs, extSource, schedulerV2 } from '@dragonfly/proto';
+import { extJobs, extPush, extSource, schedulerV2 } from '@dragonfly/proto';
 import { AddressGuard } from '@dragonfly/registry';
 import type { ClientTls, ServerTls } from '@dragonfly/rpc';
 import { GrpcExceptionFilter, type NestGrpcOptions, nestGrpcOptions } from '@dragonfly/rpc/nest';
@@ -16,6 +16,7 @@ import { LocalDynconfig } from './dynconfig/local-dynconfig.js';
 import { ManagerGateway } from './dynconfig/manager-gateway.js';
 import { ManagerLink } from './dynconfig/manager-link.js';
 import { SchedulerController, UnimplementedController } from './grpc/scheduler.controller.js';
+import { PushController } from './grpc/push.controller.js';
 import { SourceController } from './grpc/source.controller.js';
 import { openKv } from './kv.js';
 import { SchedulerCore } from './scheduler-core.js';
@@ -112,6 +113,7 @@ export class SchedulerApp {
           { definition: schedulerV2.SchedulerService, name: 'scheduler.v2.Scheduler' },
           { definition: extJobs.JobServiceService, name: 'dragonfly.ext.v1.JobService' },
           { definition: extSource.SourceServiceService, name: 'dragonfly.ext.v1.SourceService' },
+          { definition: extPush.PushServiceService, name: 'dragonfly.ext.v1.PushService' },
         ],
         url: formatAddress(listenIpOf(config), config.server.port),
         log,
@@ -212,7 +214,14 @@ class SchedulerModule {
   static forCore(core: SchedulerCore): DynamicModule {
     return {
       module: SchedulerModule,
-      controllers: [SchedulerController, JobsController, PreheatController, SourceController, UnimplementedController],
+      controllers: [
+        SchedulerController,
+        JobsController,
+        PreheatController,
+        SourceController,
+        PushController,
+        UnimplementedController,
+      ],
       providers: [{ provide: SchedulerCore, useValue: core }],
     };
   }

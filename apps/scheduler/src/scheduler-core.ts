@@ -9,6 +9,8 @@ import { GarbageCollector } from './garbage-collector.js';
 import { HostService } from './hosts/host-service.js';
 import { createJobs, type Jobs } from './jobs/create-jobs.js';
 import { SchedulerMetrics } from './metrics.js';
+import { ParentPusher } from './push/parent-pusher.js';
+import { Subscribers } from './push/subscribers.js';
 import type { SchedulerState } from './scheduler-state.js';
 import { type SeedCounts, SeedDirectory } from './seeds/seed-directory.js';
 import type { SeedProbe } from './seeds/seed-probe.js';
@@ -50,6 +52,8 @@ export class SchedulerCore {
   readonly garbage: GarbageCollector;
   readonly source: SourceService;
   readonly jobs: Jobs;
+  readonly subscribers: Subscribers;
+  readonly #pusher: ParentPusher;
   readonly #seeds: SeedDirectory;
   readonly #gateway: GrpcSeedGateway;
   readonly #sessions = new Set<PeerSession>();
@@ -79,13 +83,26 @@ export class SchedulerCore {
       clock,
       log,
     });
+    const hosts = new AnnouncedHosts();
+    this.subscribers = new Subscribers(resources, hosts);
+    const pusher = new ParentPusher({ scheduler: () => scheduler, subscribers: this.subscribers, hosts, clock });
+    this.#pusher = pusher;
     const scheduler: ParentScheduler = new ParentScheduler({
       clock,
       random: options.random,
       seeds: this.#gateway,
       limits: settings.limits,
       strategyFor: strategies.strategyFor,
-      onDecision: strategies.decided,
+      onDecision: (peer, parents) => {
+        strategies.decided(peer, parents);
+        if (parents.length > 0) pusher.answered(peer);
+      },
+      onParentFound: (task) => {
+        pusher.parentsFound(task);
+      },
+      onParentGone: (parent, children) => {
+        pusher.parentGone(parent, children);
+      },
       sourceLimits: {
         stallTimeoutMs: config.scheduler.sourceLease.stallTimeout,
         waitTimeoutMs: config.scheduler.waitTimeout,
@@ -98,7 +115,7 @@ export class SchedulerCore {
       clock,
       resources,
       scheduler,
-      hosts: new AnnouncedHosts(),
+      hosts,
       downloads,
       applications: settings.applications,
       metrics,
@@ -136,6 +153,8 @@ export class SchedulerCore {
     this.state.scheduler.close();
     for (const session of [...this.#sessions]) session.shutDown();
     this.source.close();
+    this.#pusher.close();
+    this.subscribers.close();
     this.#gateway.close();
     this.#seeds.close();
   }

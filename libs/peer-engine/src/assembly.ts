@@ -8,7 +8,7 @@ import { ClusterMembership } from './cluster-membership.js';
 import type { DaemonConfig } from './config/schema.js';
 import { DataPlane } from './data-plane.js';
 import { DownloadService } from './download-service/download-service.js';
-import type { AttemptServices } from './download/attempt.js';
+import type { AttemptServices } from './download/attempt-services.js';
 import { DownloadManager } from './download/download-manager.js';
 import { FinishedAnnouncer } from './download/finished-announcer.js';
 import { InstrumentedRequests } from './download/instrumented-requests.js';
@@ -29,6 +29,7 @@ import { PeerMetrics } from './metrics.js';
 import { UploadCounters } from './pieces/upload-counters.js';
 import { choosePort } from './ports.js';
 import { effectiveProfile, type RoleProfile } from './role-profile.js';
+import { SourceHold } from './source/source-hold.js';
 import { StatusEndpoints } from './status-endpoints.js';
 import { readTlsFiles } from './tls-files.js';
 import { Transfer } from './transfer.js';
@@ -303,6 +304,10 @@ function attemptServices(
     },
     fetchFromParents: (options, signal) => transfer.fetchFromParents(options, signal),
     fetchFromSource: (options, signal) => transfer.fetchFromSource(options, signal),
+    holdSource: (link, request, signal) => SourceHold.ask(link, request, signal),
+    lossPatienceMs: config.scheduler.lossPatience,
+    maySourceWithoutScheduler: config.download.sourceWithoutScheduler === 'allow',
+    hasSchedulers: () => membership.schedulers.isConfigured,
     learnLength: (candidates, taskId, signal) => transfer.learnLength(candidates, taskId, signal),
   };
 }

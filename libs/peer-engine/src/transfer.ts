@@ -4,7 +4,7 @@ import type { Logger } from '@dragonfly/telemetry';
 import type { PieceRecord, StoredTask } from '@dragonfly/piece-store';
 import type { DaemonConfig } from './config/schema.js';
 import type { DataPlane } from './data-plane.js';
-import type { ParentsOptions, SourceOptions } from './download/attempt.js';
+import type { ParentsOptions, SourceOptions } from './download/attempt-services.js';
 import type { DownloadRequest } from './download/download-request.js';
 import { prepareTask, type PreparedTask } from './download/preparation.js';
 import { originOf } from './download/traffic.js';
@@ -88,7 +88,7 @@ export class Transfer {
 
   async fetchFromSource(options: SourceOptions, signal: AbortSignal): Promise<void> {
     const { config, data } = this.options;
-    const { task, request, limiters, log } = options;
+    const { task, request, limiters, hold, log } = options;
     const isInconsistent = this.inconsistent.has(request.taskId);
     const session = new SourceSession({
       task,
@@ -96,10 +96,12 @@ export class Transfer {
       mayUseRanges: !isInconsistent && !this.rangeless.has(task),
       concurrency: config.download.backToSourceConcurrentPieceCount,
       maxRetries: config.backend.maxRetries,
-      limiters: [data.downloadLimiter, data.sourceLimiter, ...limiters],
+      limiters: [data.downloadLimiter, data.sourceLimiter, ...(hold === undefined ? [] : [hold.limiter]), ...limiters],
+      gate: hold?.gate,
       pool: data.sourceBuffers,
       onPiece: (record) => {
         this.count(record);
+        hold?.progress(record.lengthBytes);
         options.onPiece(record);
       },
       log,

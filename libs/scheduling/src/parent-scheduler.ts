@@ -1,5 +1,5 @@
 import { Alarm } from './alarm.js';
-import { type CandidateLimits, selectParents } from './candidates.js';
+import { type CandidateLimits, canServe, selectParents } from './candidates.js';
 import type { Clock } from './clock.js';
 import { type LeaseAuthority, type LeaseHandle, type LeaseVerdict, soleAuthority } from './lease-authority.js';
 import { sourcePolicyOf } from './priority.js';
@@ -31,6 +31,10 @@ export interface ParentSchedulerOptions {
   readonly sourceLimits: SourceLimits;
   /** Told of every choice, also of one that found nobody; `peer.strategyLabel` says whose it was. */
   readonly onDecision?: (peer: Peer, parents: readonly Peer[]) => void;
+  /** The task has one more peer that can serve. */
+  readonly onParentFound?: (task: Task) => void;
+  /** A peer that some fetch from serves no more. */
+  readonly onParentGone?: (parent: Peer, children: readonly Peer[]) => void;
   /** Asked for every lease. @default grants all */
   readonly authority?: LeaseAuthority;
 }
@@ -137,6 +141,35 @@ export class ParentScheduler {
     else answer(lead);
   }
 
+  /**
+   * Finds parents for a peer that is downloading, beside those it has.
+   *
+   * @returns the new ones, best first, and whether the peer could do with still more
+   */
+  extend(peer: Peer): { readonly parents: readonly Peer[]; readonly hasRoom: boolean } {
+    const { limits, strategyFor, random } = this.#options;
+    const { task } = peer;
+    if (peer.state !== 'Running' || this.#isClosed || this.#turns.get(task)?.waiters.has(peer) === true) {
+      return { parents: [], hasRoom: !peer.isDone };
+    }
+    const bounds = limits();
+    const room = bounds.candidateParentLimit - peer.parents.filter(canServe).length;
+    if (room <= 0) return { parents: [], hasRoom: false };
+    const found = selectParents(peer, bounds, strategyFor(task), this.#nowMs(), random);
+    const parents = found.filter((parent) => !peer.parents.includes(parent)).slice(0, room);
+    if (parents.length > 0) task.addParents(peer, parents);
+    return { parents, hasRoom: parents.length < room };
+  }
+
+  /** A holder that has to report besides has not done so: it is taken for dead. */
+  holderSilent(peer: Peer): void {
+    const { task } = peer;
+    const turn = this.#turnOf(task);
+    if (turn.lease?.holder !== peer || turn.lease.phase !== 'held') return;
+    dropLease(task, turn, turn.lease, this.#nowMs());
+    this.#promote(task, turn, NOBODY);
+  }
+
   /** The peer said something that is not a piece. */
   heardFrom(peer: Peer): void {
     const lease = this.leaseOf(peer.task);
@@ -173,7 +206,7 @@ export class ParentScheduler {
     task.detachFromParents(peer);
     if (peer.host.facts.isSeed) turn.seedFailedAtMs = undefined;
     task.refreshOfferable(peer);
-    this.#wake(turn);
+    this.#wake(task, turn);
     this.#release(turn, peer);
   }
 
@@ -186,6 +219,7 @@ export class ParentScheduler {
     task.detachFromParents(peer);
     task.refreshOfferable(peer);
     if (peer.host.facts.isSeed) turn.seedFailedAtMs = this.#nowMs();
+    this.#gone(peer);
     this.#release(turn, peer);
   }
 
@@ -195,6 +229,7 @@ export class ParentScheduler {
     peer.task.backToSourcePeers.delete(peer);
     peer.task.detachFromParents(peer);
     peer.task.refreshOfferable(peer);
+    this.#gone(peer);
     this.#release(this.#turnOf(peer.task), peer);
     waiter?.answer({ kind: 'refused', code: 'not-found', message: `peer ${peer.id} not found` });
   }
@@ -214,7 +249,7 @@ export class ParentScheduler {
   /** The content length has become known, or the lengths have changed. */
   contentChanged(task: Task): void {
     for (const peer of task.peers.values()) task.refreshOfferable(peer);
-    this.#wake(this.#turnOf(task));
+    this.#wake(task, this.#turnOf(task));
   }
 
   /**
@@ -226,6 +261,7 @@ export class ParentScheduler {
     const waiter = this.#dequeue(peer);
     peer.task.backToSourcePeers.delete(peer);
     peer.isAttached = false;
+    this.#gone(peer);
     this.#release(this.#turnOf(peer.task), peer);
     return waiter;
   }
@@ -441,12 +477,17 @@ export class ParentScheduler {
     this.#rearm(task, turn);
   }
 
+  #gone(peer: Peer): void {
+    if (peer.children !== undefined) this.#options.onParentGone?.(peer, [...peer.children]);
+  }
+
   #refresh(peer: Peer): void {
-    if (peer.task.refreshOfferable(peer)) this.#wake(this.#turnOf(peer.task));
+    if (peer.task.refreshOfferable(peer)) this.#wake(peer.task, this.#turnOf(peer.task));
   }
 
   /** Looks for parents for every waiting peer, a batch in this turn and the rest in the next ones. */
-  #wake(turn: TaskTurn): void {
+  #wake(task: Task, turn: TaskTurn): void {
+    this.#options.onParentFound?.(task);
     if (turn.waiters.size === 0 || turn.isWaking || this.#isClosed) return;
     turn.isWaking = true;
     this.#wakeBatch(turn, [...turn.waiters.keys()], 0);

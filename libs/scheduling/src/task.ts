@@ -238,6 +238,18 @@ export class Task {
     this.refreshOfferable(child);
   }
 
+  /** Draws further edges; the same conditions, and none of the parents is one already. */
+  addParents(child: Peer, parents: readonly Peer[]): void {
+    const load = (child.edgeLoad ??= this.#edgeLoadOf(child));
+    child.parents = [...child.parents, ...parents];
+    for (const parent of parents) {
+      parent.children ??= new Set();
+      parent.children.add(child);
+      parent.host.addUpload(load);
+    }
+    this.refreshOfferable(child);
+  }
+
   detachFromParents(child: Peer): void {
     if (child.parents.length === 0) return;
     for (const parent of child.parents) this.#dropEdge(parent, child);

@@ -5,9 +5,9 @@ import type { Clock, LeaseHandle, LeaseVerdict, ParentScheduler, Resources, Time
 import type { Logger } from '@dragonfly/telemetry';
 import type { SourceLeaseTable } from './lease-table.js';
 
-/** A holder reports at least this often; one that has been silent for three times as long has lost its lease. */
-const REPORT_INTERVAL_MS = 5000;
-const SILENCE_MS = 3 * REPORT_INTERVAL_MS;
+/** A holder reports at least this often; one that has been silent for four times as long has lost its lease. */
+const REPORT_INTERVAL_MS = 2000;
+const SILENCE_MS = 4 * REPORT_INTERVAL_MS;
 /** How often a caller that waits is looked at, and a holder's allowance. */
 const LOOK_INTERVAL_MS = 500;
 
@@ -129,7 +129,10 @@ class Hold {
     if (this.#handle === undefined) {
       if (!this.#isAsking) this.#ask(request);
     } else if (this.options.clock.nowMs() - this.#heardAtMs > SILENCE_MS) {
+      const { resources, scheduler } = this.options;
+      const peer = resources.peers.get(asPeerId(request.peerId));
       this.#refuse(`no report for ${SILENCE_MS / 1000} s`, '');
+      if (peer !== undefined) scheduler.holderSilent(peer);
     } else {
       this.#tellAllowance(request);
     }

@@ -114,6 +114,8 @@ function downloadSchema(places: DefaultPlaces) {
       backToSourceConcurrentPieceCount: positiveInteger().default(8),
       /** own: whether files of at most 4 MiB go through the scheduler; `auto` asks when the cluster has a seed peer. */
       smallTaskP2P: z.enum(['auto', 'always', 'never']).default('auto'),
+      /** own: whether a source may be read while schedulers are configured and none can be reached. */
+      sourceWithoutScheduler: z.enum(['allow', 'forbid']).default('allow'),
       /** own: a source that sends nothing for so long is given up (one retry, then the lease is handed back). */
       sourceStallTimeout: interval().prefault('30s'),
     })
@@ -158,6 +160,8 @@ const schedulerSchema = z
     announceInterval: interval().prefault('5m'),
     scheduleTimeout: interval().prefault('3h'),
     maxScheduleCount: positiveInteger().default(5),
+    /** own: a download whose schedulers are all gone waits so long for one to come back before it reads the source. */
+    lossPatience: duration().prefault('10s'),
     ...tlsFiles,
     /** own: schedulers used when there is no manager and no local dynconfig file. */
     addrs: z.array(serviceAddress()).default([]),

@@ -1,22 +1,34 @@
 import { DfError } from '@dragonfly/errors';
 import type { PeerId, PieceSpan } from '@dragonfly/ids';
 import { pieceCount } from '@dragonfly/ids';
-import type { PieceRecord, StoredTask } from '@dragonfly/piece-store';
+import type { PieceRecord } from '@dragonfly/piece-store';
 import { commonV2 } from '@dragonfly/proto';
-import type { Logger } from '@dragonfly/telemetry';
-import type { RateLimiter } from '@dragonfly/vortex';
-import type { Conversation, PeerReport, ScheduleAnswer } from '../scheduler/conversation.js';
+import { sleep } from '../backoff.js';
+import type { Conversation, ScheduleAnswer } from '../scheduler/conversation.js';
 import type { SchedulerLink } from '../scheduler/scheduler-link.js';
-import type { SessionOutcome } from '../parents/parent-session.js';
+import type { HoldAnswer, SourceHold } from '../source/source-hold.js';
+import type { AttemptOptions, AttemptServices } from './attempt-services.js';
 import { resolveRange } from './byte-range.js';
-import type { DownloadRequest } from './download-request.js';
+import { FinishedAnnouncer } from './finished-announcer.js';
 import { pieceMessage } from './piece-message.js';
+import { isShareable } from './scheduling-choice.js';
+import { type OpenedConversation, SourceReading } from './source-reading.js';
 
 /** What a scheduler reads as "length unknown": all bits set, −1 in its own type. */
 export const UNKNOWN_CONTENT_LENGTH = 2n ** 64n - 1n;
 
 /** Schedulers tried for one attempt. */
 const MAX_SCHEDULERS = 3;
+/** Times that an attempt begins anew after all its schedulers were gone. */
+const MAX_ROUNDS = 10;
+/** While all schedulers are gone, this often is looked whether one is back. */
+const RETURN_CHECK_MS = 250;
+/** Those who have lost their scheduler together do not come back, or go to the source, in the same instant. */
+const CROWD_JITTER_MS = 1000;
+/** Times that an attempt gives up reading the source because another does. */
+const MAX_SUPERSEDED = 3;
+/** Pause before a scheduler is asked again whether the source is free. */
+const HOLD_RETRY_MS = 1000;
 
 /** How talking to one scheduler ended. */
 type ConversationOutcome =
@@ -24,63 +36,10 @@ type ConversationOutcome =
   | 'complete'
   /** The scheduler is gone; another one may help. */
   | 'lost'
+  /** Somebody else reads the source by now. */
+  | 'superseded'
   /** The scheduler is alive and cannot help: the rest comes from the source. */
   | 'given-up';
-
-export interface AttemptOptions {
-  readonly task: StoredTask;
-  readonly request: DownloadRequest;
-  /** Pieces wanted; undefined while the length is unknown: all of them. */
-  readonly wanted: PieceSpan | undefined;
-  /** Whether schedulers are asked at all. */
-  readonly usesScheduler: boolean;
-  readonly limiters: readonly RateLimiter[];
-  readonly log: Logger;
-}
-
-/** What an attempt needs of the daemon. */
-export interface AttemptServices {
-  readonly hostId: string;
-  readonly newPeerId: () => PeerId;
-  readonly maxScheduleCount: number;
-  readonly scheduleTimeoutMs: number;
-  readonly concurrentPieceCount: number;
-  /** Schedulers for a task in the order in which they are to be tried. */
-  readonly schedulersFor: (taskId: string) => readonly SchedulerLink[];
-  readonly openConversation: (link: SchedulerLink, taskId: string, peerId: string) => Conversation;
-  /** Announces this host to a scheduler that does not know it. */
-  readonly announceHost: (link: SchedulerLink, signal: AbortSignal) => Promise<void>;
-  readonly reportDown: (link: SchedulerLink, reason: string) => void;
-  readonly fetchFromParents: (options: ParentsOptions, signal: AbortSignal) => Promise<SessionOutcome>;
-  readonly fetchFromSource: (options: SourceOptions, signal: AbortSignal) => Promise<void>;
-  /** Asks parents for the length of a content that was unknown when the task began. */
-  readonly learnLength: (
-    candidates: readonly commonV2.Peer[],
-    taskId: string,
-    signal: AbortSignal,
-  ) => Promise<number | undefined>;
-}
-
-export interface ParentsOptions {
-  readonly task: StoredTask;
-  readonly request: DownloadRequest;
-  readonly candidates: readonly commonV2.Peer[];
-  readonly pieces: readonly number[];
-  readonly limiters: readonly RateLimiter[];
-  readonly banned: Set<string>;
-  readonly onPiece: (record: PieceRecord) => void;
-  readonly onPieceFailed: (pieceNumber: number, parentId: string) => void;
-  readonly log: Logger;
-}
-
-export interface SourceOptions {
-  readonly task: StoredTask;
-  readonly request: DownloadRequest;
-  readonly pieces: readonly number[] | undefined;
-  readonly limiters: readonly RateLimiter[];
-  readonly onPiece: (record: PieceRecord) => void;
-  readonly log: Logger;
-}
 
 /**
  * One way of getting a set of pieces: through schedulers and parents, else from the source. Pieces go into the store;
@@ -90,6 +49,9 @@ export class Attempt {
   /** The latest peer id; each conversation has its own. */
   peerId: PeerId;
   private readonly banned = new Set<string>();
+  /** A scheduler has answered since it was last looked whether any is left. */
+  private wasInTouch = false;
+  private hasLostScheduler = false;
 
   constructor(
     private readonly options: AttemptOptions,
@@ -119,58 +81,171 @@ export class Attempt {
     if (!request.mayGoBackToSource) {
       throw new DfError('failed-precondition', 'no peer could serve the content, and back-to-source is disabled');
     }
-    await this.fromSource(undefined, signal);
+    await this.readAlone(signal);
   }
 
   /** @returns whether that brought everything */
   private async askSchedulers(signal: AbortSignal): Promise<boolean> {
-    const { log } = this.options;
-    const links = this.services.schedulersFor(this.options.task.id).slice(0, MAX_SCHEDULERS);
-    for (const [index, link] of links.entries()) {
-      // A peer id lives for one conversation: a scheduler refuses one it has seen.
-      if (index > 0) this.peerId = this.services.newPeerId();
-      const outcome = await this.talk(link, signal);
-      if (outcome === 'complete') return true;
-      if (outcome === 'given-up') return false;
-      if (this.isDone()) return true;
-      log.info({ scheduler: link.address }, 'lost the scheduler of a download');
+    const { log, task } = this.options;
+    let superseded = 0;
+    let rounds = 0;
+    let hasAsked = false;
+    do {
+      const links = this.services.schedulersFor(task.id).slice(0, MAX_SCHEDULERS);
+      for (const link of links) {
+        // A peer id lives for one conversation: a scheduler refuses one it has seen.
+        if (hasAsked) this.peerId = this.services.newPeerId();
+        hasAsked = true;
+        const outcome = await this.talk(link, signal);
+        if (outcome === 'complete') return true;
+        if (outcome === 'given-up') return false;
+        if (this.isDone()) return true;
+        if (outcome === 'superseded' && (superseded += 1) >= MAX_SUPERSEDED) return false;
+        if (outcome === 'lost') log.info({ scheduler: link.address }, 'lost the scheduler of a download');
+      }
+    } while ((rounds += 1) < MAX_ROUNDS && (await this.isSchedulerBack(signal)));
+    return false;
+  }
+
+  /**
+   * Waits for any scheduler, when one that this download was in touch with is gone: it is probably being restarted, and
+   * the others that it served must not all read the source meanwhile.
+   */
+  private async isSchedulerBack(signal: AbortSignal): Promise<boolean> {
+    const { schedulersFor, lossPatienceMs } = this.services;
+    if (!this.wasInTouch) return false;
+    this.wasInTouch = false;
+    const deadlineMs = performance.now() + lossPatienceMs;
+    while (performance.now() < deadlineMs) {
+      if (!(await sleep(RETURN_CHECK_MS * (0.5 + Math.random()), signal))) return false;
+      if (schedulersFor(this.options.task.id).length > 0) return true;
     }
     return false;
   }
 
-  private async talk(link: SchedulerLink, signal: AbortSignal): Promise<ConversationOutcome> {
-    const first = this.services.openConversation(link, this.options.task.id, this.peerId);
-    let conversation = first;
-    try {
-      let answer: ScheduleAnswer;
-      try {
-        answer = await this.register(first, signal);
-      } catch (error) {
-        if (!isUnknownHost(error)) throw error;
-        // The scheduler was restarted and has forgotten this host.
-        await this.services.announceHost(link, signal);
-        this.peerId = this.services.newPeerId();
-        conversation = this.services.openConversation(link, this.options.task.id, this.peerId);
-        answer = await this.register(conversation, signal);
+  /** Reads the source without having been sent there, if a scheduler that can be asked has nothing against it. */
+  private async readAlone(signal: AbortSignal): Promise<void> {
+    const { task, request, log } = this.options;
+    const { services } = this;
+    const deadlineMs = performance.now() + services.scheduleTimeoutMs;
+    for (;;) {
+      const { answer, link } = await this.askForHold(signal);
+      switch (answer.kind) {
+        case 'granted':
+          try {
+            const read = AbortSignal.any([signal, answer.hold.revoked]);
+            await this.fromSource(answer.hold, undefined, read);
+            // Those who were told to wait for this reader find it then.
+            if (link !== undefined) await new FinishedAnnouncer(services, log).announce(request, task, signal);
+          } finally {
+            answer.hold.release();
+          }
+          return;
+        case 'unreachable':
+          if (services.hasSchedulers() && !services.maySourceWithoutScheduler) {
+            throw new DfError(
+              'unavailable',
+              'no scheduler can be reached, and download.sourceWithoutScheduler forbids to read the source without one',
+            );
+          }
+          if (this.hasLostScheduler) await sleep(CROWD_JITTER_MS * Math.random(), signal);
+          await this.fromSource(undefined, undefined, signal);
+          return;
+        case 'unsupported':
+          await this.fromSource(undefined, undefined, signal);
+          return;
+        case 'refused':
+          log.debug({ taskId: task.id, reason: answer.reason }, 'the source may not be read now');
+          if (isShareable(task.id)) {
+            this.peerId = services.newPeerId();
+            if (await this.askSchedulers(signal)) return;
+          }
+          if (this.isDone()) return;
+          if (performance.now() > deadlineMs) throw new DfError('unavailable', `source: ${answer.reason}`);
+          await sleep(HOLD_RETRY_MS * (0.5 + Math.random()), signal);
+          signal.throwIfAborted();
       }
-      return await this.follow(conversation, answer, signal);
+    }
+  }
+
+  private async askForHold(
+    signal: AbortSignal,
+  ): Promise<{ readonly answer: HoldAnswer; readonly link?: SchedulerLink }> {
+    for (const link of this.services.schedulersFor(this.options.task.id).slice(0, MAX_SCHEDULERS)) {
+      const answer = await this.holdAt(link, signal);
+      if (answer.kind !== 'unreachable') return { answer, link };
+    }
+    return { answer: { kind: 'unreachable' } };
+  }
+
+  private holdAt(link: SchedulerLink, signal: AbortSignal): Promise<HoldAnswer> {
+    const { task, request, log } = this.options;
+    const ids = { hostId: this.services.hostId, taskId: task.id, peerId: this.peerId };
+    return this.services.holdSource(link, { ...ids, url: request.url, log }, signal);
+  }
+
+  private async talk(link: SchedulerLink, signal: AbortSignal): Promise<ConversationOutcome> {
+    const opened: { conversation?: Conversation } = {};
+    try {
+      const { conversation, answer } = await this.open(link, {}, signal, (begun) => {
+        opened.conversation = begun;
+      });
+      return await this.follow(conversation, link, answer, signal);
     } catch (caught) {
       if (signal.aborted) {
         // Told, so that the scheduler offers this peer to nobody; bounded, and nobody waits for it.
-        void conversation.finish({ $case: 'downloadPeerFailedRequest', value: { description: 'cancelled' } });
+        void opened.conversation?.finish({
+          $case: 'downloadPeerFailedRequest',
+          value: { description: 'cancelled' },
+        });
         throw DfError.from(signal.reason, 'cancelled');
       }
-      conversation.cancel();
+      opened.conversation?.cancel();
       const error = DfError.from(caught);
       if (error instanceof SourceFailure) throw error.cause;
       this.options.log.warn({ scheduler: link.address, code: error.code, reason: error.message }, 'scheduling failed');
       if (error.code !== 'unavailable') return error.code === 'no-space' ? rethrow(error) : 'given-up';
       this.services.reportDown(link, error.message);
       return 'lost';
+    } finally {
+      if (opened.conversation?.isInTouch === true) {
+        this.wasInTouch = true;
+        if (opened.conversation.lostBecause !== undefined) this.hasLostScheduler = true;
+      }
     }
   }
 
-  private register(conversation: Conversation, signal: AbortSignal): Promise<ScheduleAnswer> {
+  /** Opens a conversation and registers; a scheduler that was restarted and has forgotten this host is told of it. */
+  private async open(
+    link: SchedulerLink,
+    changes: Partial<commonV2.Download>,
+    signal: AbortSignal,
+    onBegun: (conversation: Conversation) => void = () => {},
+  ): Promise<OpenedConversation> {
+    const { openConversation, announceHost, newPeerId } = this.services;
+    const { task } = this.options;
+    const first = openConversation(link, task.id, this.peerId);
+    onBegun(first);
+    try {
+      return { conversation: first, answer: await this.register(first, changes, signal) };
+    } catch (error) {
+      if (!isUnknownHost(error)) {
+        first.cancel();
+        throw error;
+      }
+      await announceHost(link, signal);
+      this.peerId = newPeerId();
+      const conversation = openConversation(link, task.id, this.peerId);
+      onBegun(conversation);
+      return { conversation, answer: await this.register(conversation, changes, signal) };
+    }
+  }
+
+  private register(
+    conversation: Conversation,
+    changes: Partial<commonV2.Download>,
+    signal: AbortSignal,
+  ): Promise<ScheduleAnswer> {
     const { task, request } = this.options;
     const length = task.contentLengthBytes;
     const download: commonV2.Download = {
@@ -183,6 +258,7 @@ export class Attempt {
       actualPieceLength: BigInt(task.pieceLengthBytes),
       actualContentLength: length === undefined ? UNKNOWN_CONTENT_LENGTH : BigInt(length),
       actualPieceCount: length === undefined ? 0n : BigInt(pieceCount(length, task.pieceLengthBytes)),
+      ...changes,
     };
     return conversation.ask(
       { $case: 'registerPeerRequest', value: { download } },
@@ -202,6 +278,7 @@ export class Attempt {
   /** Does what the scheduler says until the pieces are there or nothing more can come of it. */
   private async follow(
     conversation: Conversation,
+    link: SchedulerLink,
     firstAnswer: ScheduleAnswer,
     signal: AbortSignal,
   ): Promise<ConversationOutcome> {
@@ -219,8 +296,12 @@ export class Attempt {
           conversation.report({ $case: 'downloadPeerStartedRequest', value: {} });
           await conversation.finish({ $case: 'downloadPeerFinishedRequest', value: {} });
           return this.isDone() ? 'complete' : 'given-up';
-        case 'needBackToSourceResponse':
-          return this.goToSource(conversation, signal);
+        case 'needBackToSourceResponse': {
+          const outcome = await this.goToSource(conversation, link, signal);
+          if (outcome !== 'refused') return outcome;
+          answer = await this.reschedule(conversation, [], 'the source is read by somebody else', signal);
+          break;
+        }
         case 'normalTaskResponse': {
           const { candidateParents } = answer.value;
           conversation.report({ $case: 'downloadPeerStartedRequest', value: {} });
@@ -229,15 +310,10 @@ export class Attempt {
             return 'complete';
           }
           if (conversation.lostBecause !== undefined) return 'lost';
-          answer = await conversation.ask(
-            {
-              $case: 'reschedulePeerRequest',
-              value: {
-                candidateParents,
-                description: 'not all pieces are downloaded from parent',
-              },
-            },
-            this.services.scheduleTimeoutMs,
+          answer = await this.reschedule(
+            conversation,
+            candidateParents,
+            'not all pieces are downloaded from parent',
             signal,
           );
           break;
@@ -246,6 +322,19 @@ export class Attempt {
           throw new DfError('internal', 'the scheduler answered a download as if it had announced metadata');
       }
     }
+  }
+
+  private reschedule(
+    conversation: Conversation,
+    candidateParents: commonV2.Peer[],
+    description: string,
+    signal: AbortSignal,
+  ): Promise<ScheduleAnswer> {
+    return conversation.ask(
+      { $case: 'reschedulePeerRequest', value: { candidateParents, description } },
+      this.services.scheduleTimeoutMs,
+      signal,
+    );
   }
 
   private async fromParents(
@@ -288,47 +377,52 @@ export class Attempt {
     return outcome === 'complete';
   }
 
-  private async goToSource(conversation: Conversation, signal: AbortSignal): Promise<ConversationOutcome> {
-    if (!this.options.request.mayGoBackToSource) {
+  private async goToSource(
+    conversation: Conversation,
+    link: SchedulerLink,
+    signal: AbortSignal,
+  ): Promise<ConversationOutcome | 'refused'> {
+    const { task, request, log } = this.options;
+    const { services } = this;
+    if (!request.mayGoBackToSource) {
       await conversation.finish({
         $case: 'downloadPeerFailedRequest',
         value: { description: 'back-to-source is disabled for this download' },
       });
       return 'given-up';
     }
-    conversation.report({ $case: 'downloadPeerBackToSourceStartedRequest', value: {} });
+    const reading = new SourceReading(conversation, link, {
+      task,
+      read: (hold, onPiece, until) => this.fromSource(hold, onPiece, until),
+      schedulers: () => services.schedulersFor(task.id).slice(0, MAX_SCHEDULERS),
+      register: (next, until) => {
+        this.peerId = services.newPeerId();
+        return this.open(next, { needBackToSource: true }, until);
+      },
+      holdSource: (at, until) => this.holdAt(at, until),
+      reportDown: services.reportDown,
+      log,
+    });
     try {
-      await this.fromSource(conversation, signal);
+      const outcome = await reading.run(signal);
+      if (outcome === 'complete' && reading.isUnknown) {
+        await new FinishedAnnouncer(services, log).announce(request, task, signal);
+      }
+      return outcome;
     } catch (caught) {
       if (signal.aborted) throw DfError.from(signal.reason, 'cancelled');
-      const error = DfError.from(caught, 'unavailable');
-      conversation.report(sourceFailureReport(error));
-      await conversation.finish({
-        $case: 'downloadPeerBackToSourceFailedRequest',
-        value: { description: error.message },
-      });
-      throw new SourceFailure(error);
+      throw new SourceFailure(DfError.from(caught, 'unavailable'));
     }
-    await conversation.finish({ $case: 'downloadPeerBackToSourceFinishedRequest', value: {} });
-    return 'complete';
   }
 
-  private async fromSource(conversation: Conversation | undefined, signal: AbortSignal): Promise<void> {
+  private async fromSource(
+    hold: SourceHold | undefined,
+    onPiece: ((record: PieceRecord) => void) | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { task, request, limiters, log } = this.options;
     await this.services.fetchFromSource(
-      {
-        task,
-        request,
-        pieces: this.missing(),
-        limiters,
-        log,
-        onPiece: (record) => {
-          conversation?.report({
-            $case: 'downloadPieceBackToSourceFinishedRequest',
-            value: { piece: pieceMessage(record, commonV2.TrafficType.BACK_TO_SOURCE) },
-          });
-        },
-      },
+      { task, request, pieces: this.missing(), limiters, hold, log, onPiece: onPiece ?? (() => {}) },
       signal,
     );
   }
@@ -366,30 +460,4 @@ function lengthToldBy(candidates: readonly commonV2.Peer[]): number | undefined 
     if (length > 0n && length <= BigInt(Number.MAX_SAFE_INTEGER)) return Number(length);
   }
   return undefined;
-}
-
-function sourceFailureReport(error: DfError): PeerReport {
-  const { statusCode, headers, message } = error.details;
-  return {
-    $case: 'downloadPieceBackToSourceFailedRequest',
-    value: {
-      response:
-        error.code === 'origin'
-          ? {
-              $case: 'backend',
-              value: {
-                message: typeof message === 'string' ? message : error.message,
-                header: isTextMap(headers) ? headers : {},
-                statusCode: typeof statusCode === 'number' ? statusCode : undefined,
-              },
-            }
-          : { $case: 'unknown', value: { message: error.message } },
-    },
-  };
-}
-
-function isTextMap(value: unknown): value is Record<string, string> {
-  return (
-    typeof value === 'object' && value !== null && Object.values(value).every((entry) => typeof entry === 'string')
-  );
 }

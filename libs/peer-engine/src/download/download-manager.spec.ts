@@ -5,7 +5,7 @@ import { silentLogger } from '@dragonfly/telemetry';
 import { tempDir, waitFor, type TempDir } from '@dragonfly/testkit';
 import { crc32 } from '@dragonfly/vortex';
 import { resolveIdentity } from '../host/identity.js';
-import type { SourceOptions } from './attempt.js';
+import type { SourceOptions } from './attempt-services.js';
 import { DownloadManager } from './download-manager.js';
 import { requestOfDownload, type DownloadRequest } from './download-request.js';
 
@@ -51,6 +51,10 @@ beforeEach(async () => {
           await sources.get(name)?.(options, signal);
         },
         learnLength: unexpected,
+        holdSource: unexpected,
+        lossPatienceMs: 0,
+        maySourceWithoutScheduler: true,
+        hasSchedulers: () => false,
       },
       prepare: async (request, signal) => {
         prepareCalls += 1;

@@ -2,7 +2,7 @@ import { pieceCount } from '@dragonfly/ids';
 import type { StoredTask } from '@dragonfly/piece-store';
 import { commonV2 } from '@dragonfly/proto';
 import type { Logger } from '@dragonfly/telemetry';
-import type { AttemptServices } from './attempt.js';
+import type { AttemptServices } from './attempt-services.js';
 import type { DownloadRequest } from './download-request.js';
 
 /** How long a scheduler may take to accept the announcement. */

@@ -6,6 +6,11 @@ const SMALL_BYTES = 4 * 1024 * 1024;
 /** Ids that can be asked for over vortex have exactly 64 characters. */
 const SHAREABLE_TASK_ID = /^[0-9a-f]{64}$/i;
 
+/** Whether peers can serve a task to each other. */
+export function isShareable(taskId: string): boolean {
+  return SHAREABLE_TASK_ID.test(taskId);
+}
+
 export interface SchedulingChoice {
   readonly hasScheduler: boolean;
   readonly hasSeedPeer: boolean;
@@ -21,7 +26,7 @@ export function usesScheduler(
   wantedBytes: number | undefined,
   choice: SchedulingChoice,
 ): boolean {
-  if (!choice.hasScheduler || !SHAREABLE_TASK_ID.test(request.taskId)) return false;
+  if (!choice.hasScheduler || !isShareable(request.taskId)) return false;
   // Without the source a scheduler is the only hope; who was sent by one reports to it.
   if (!request.mayGoBackToSource || request.mustGoBackToSource || request.isAlwaysScheduled) return true;
   if (wantedBytes === undefined || wantedBytes > SMALL_BYTES) return true;

@@ -38,6 +38,10 @@ export interface Conversation {
   cancel(): void;
   /** Why it ended early; undefined while it lives. */
   readonly lostBecause: DfError | undefined;
+  /** Whether the scheduler has said anything on it. */
+  readonly isInTouch: boolean;
+  /** Fires when it ends, early or not. */
+  readonly over: AbortSignal;
 }
 
 export interface ConversationIds {
@@ -54,6 +58,7 @@ export class AnnouncePeerConversation implements Conversation {
   private readonly ended = Promise.withResolvers<void>();
   private wake: (() => void) | undefined;
   private lost: DfError | undefined;
+  private readonly end = new AbortController();
   private isEnded = false;
   /** The scheduler has sent headers or more: it lives, or lived a moment ago. */
   private hasShownLife = false;
@@ -85,12 +90,21 @@ export class AnnouncePeerConversation implements Conversation {
         this.lose(DfError.from(error));
       }
       this.ended.resolve();
+      this.end.abort();
       this.wake?.();
     });
   }
 
   get lostBecause(): DfError | undefined {
     return this.lost;
+  }
+
+  get isInTouch(): boolean {
+    return this.hasShownLife;
+  }
+
+  get over(): AbortSignal {
+    return this.end.signal;
   }
 
   report(report: PeerReport): void {
@@ -184,5 +198,6 @@ export class AnnouncePeerConversation implements Conversation {
 
   private lose(reason: DfError): void {
     this.lost ??= reason;
+    this.end.abort();
   }
 }

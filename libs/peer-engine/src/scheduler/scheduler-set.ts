@@ -10,7 +10,7 @@ import { SchedulerLink } from './scheduler-link.js';
 /** A scheduler that does not answer a health check by then counts as down. */
 const HEALTH_DEADLINE_MS = 2000;
 /** How often schedulers that are down are looked at again. */
-const RECOVERY_INTERVAL_MS = 2000;
+const RECOVERY_INTERVAL_MS = 1000;
 
 export interface SchedulerSetOptions {
   readonly connect: (address: string) => schedulerV2.SchedulerClient;

@@ -6,6 +6,7 @@ import type { Logger } from '@dragonfly/telemetry';
 import type { BufferPool, RateLimiter } from '@dragonfly/vortex';
 import { backoffMs, sleep } from '../backoff.js';
 import { PiecePump } from './piece-pump.js';
+import type { RequestGate } from './request-gate.js';
 import type { SourceAccess } from './source-plan.js';
 
 /** Pause before a broken piece is tried again: 200 ms, doubling up to 5 s. */
@@ -26,6 +27,8 @@ export interface SourceSessionOptions {
   readonly maxRetries: number;
   readonly limiters: readonly RateLimiter[];
   readonly pool: BufferPool;
+  /** How many requests may be open. @default as many as `concurrency` */
+  readonly gate?: RequestGate | undefined;
   readonly onPiece: (record: PieceRecord) => void;
   readonly log: Logger;
 }
@@ -269,10 +272,35 @@ export class SourceSession {
     }
   }
 
-  private open(signal: AbortSignal, range?: { startBytes: number; lengthBytes: number }): Promise<SourceBody> {
-    const { backend, request } = this.options.access;
-    return backend.read({ ...request, signal, ...(range === undefined ? {} : { range }) });
+  private async open(signal: AbortSignal, range?: { startBytes: number; lengthBytes: number }): Promise<SourceBody> {
+    const { access, gate } = this.options;
+    await gate?.enter(signal);
+    try {
+      const body = await access.backend.read({ ...access.request, signal, ...(range === undefined ? {} : { range }) });
+      return gate === undefined ? body : leavingAtEnd(body, gate);
+    } catch (error) {
+      gate?.leave();
+      throw error;
+    }
   }
+}
+
+/** A body whose place at the gate is free when it is cancelled, which every body is that was opened here. */
+function leavingAtEnd(body: SourceBody, gate: RequestGate): SourceBody {
+  let hasLeft = false;
+  return {
+    statusCode: body.statusCode,
+    headers: body.headers,
+    isPartial: body.isPartial,
+    contentLengthBytes: body.contentLengthBytes,
+    totalLengthBytes: body.totalLengthBytes,
+    readInto: (buffer, signal) => body.readInto(buffer, signal),
+    cancel: () => {
+      body.cancel();
+      if (!hasLeft) gate.leave();
+      hasLeft = true;
+    },
+  };
 }
 
 /** Reads past bytes that are in the store already. */

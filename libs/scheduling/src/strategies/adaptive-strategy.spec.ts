@@ -198,8 +198,9 @@ describe('adaptive strategy', () => {
     const strategy = settled();
     for (const costMs of [0, -1, Number.NaN, Infinity, 1e-9, 1e12]) {
       for (const lengthBytes of [0, -5, 1, 1e15]) {
-        for (const parent of parents)
-          {strategy.observe({ child, parent, isSuccess: true, lengthBytes, costMs, nowMs: NOW });}
+        for (const parent of parents) {
+          strategy.observe({ child, parent, isSuccess: true, lengthBytes, costMs, nowMs: NOW });
+        }
       }
     }
     expect(strategy.score(child, parents, NOW).every(Number.isFinite)).toBe(true);
