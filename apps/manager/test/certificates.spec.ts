@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createRequest, formatJoinToken, parseJoinToken } from '@dragonfly/certificates';
-import { CertificateKeeper } from '@dragonfly/manager-client';
+import { CertificateKeeper } from '@dragonfly/manager-client/certificates';
 import { CertificateAuthorityEntity, Database } from '@dragonfly/persistence';
 import { extCertificates, managerV2 } from '@dragonfly/proto';
 import { createGrpcClient, unary } from '@dragonfly/rpc';

@@ -36,8 +36,8 @@ await runService(
         isConsole: flags.isConsole || config.console,
       };
     },
-    start: ({ config, dynconfigFile }, { log }) =>
-      SchedulerApp.start({ config, log, version, isRoot: process.getuid?.() === 0, dynconfigFile }),
+    start: ({ config, dynconfigFile }, { log, signal }) =>
+      SchedulerApp.start({ config, log, version, isRoot: process.getuid?.() === 0, dynconfigFile, signal }),
   },
   process,
 );

@@ -1,12 +1,9 @@
 import 'reflect-metadata';
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type DynamicModule, type INestMicroservice, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { DfError } from '@dragonfly/errors';
 import { extJobs, extPush, extSource, schedulerV2 } from '@dragonfly/proto';
 import { AddressGuard } from '@dragonfly/registry';
-import type { ClientTls, ServerTls } from '@dragonfly/rpc';
 import { GrpcExceptionFilter, type NestGrpcOptions, nestGrpcOptions } from '@dragonfly/rpc/nest';
 import { type Clock, systemClock } from '@dragonfly/scheduling';
 import { type Logger, Readiness, StatusServer } from '@dragonfly/telemetry';
@@ -19,6 +16,7 @@ import { SchedulerController, UnimplementedController } from './grpc/scheduler.c
 import { PushController } from './grpc/push.controller.js';
 import { SourceController } from './grpc/source.controller.js';
 import { openKv } from './kv.js';
+import { type LinkTls, linkTls } from './link-tls.js';
 import { SchedulerCore } from './scheduler-core.js';
 import { GrpcSeedProbe, type SeedProbe } from './seeds/seed-probe.js';
 import { SourceControl } from './source/source-control.js';
@@ -37,6 +35,8 @@ export interface SchedulerAppOptions {
   readonly isRoot: boolean;
   /** Local dynamic configuration, without a manager. @default dynconfig.yaml in the data directory */
   readonly dynconfigFile?: string | undefined;
+  /** Ends a start that waits for the manager. */
+  readonly signal?: AbortSignal;
   /** For tests. @default the real clock */
   readonly clock?: Clock;
   /** For tests. @default grpc.health.v1 over the network */
@@ -65,7 +65,7 @@ export class SchedulerApp {
     readiness.set('seed-peers-usable', true);
     const clock = options.clock ?? systemClock;
     const settings = new DynamicSettings(log);
-    const seedTls = await clientTlsOf(config.seedPeer.tls);
+    const tls = await linkTls(config, options.isRoot, log, options.signal ?? new AbortController().signal);
     const kv = openKv(config, log);
     const source = await SourceControl.open({
       config,
@@ -78,9 +78,9 @@ export class SchedulerApp {
       config,
       source,
       settings,
-      probe: options.probe ?? new GrpcSeedProbe(seedTls),
-      seedTls,
-      peerTls: await clientTlsOf(config.peer.tls),
+      probe: options.probe ?? new GrpcSeedProbe(tls.seedPeer),
+      seedTls: tls.seedPeer,
+      peerTls: tls.peer,
       remoteIp: identityOf(config, config.server.port).ip,
       registryGuard: new AddressGuard(config.job.registry),
       clock,
@@ -94,7 +94,7 @@ export class SchedulerApp {
         readiness.set('seed-peers-usable', awaited === 0, detail);
       },
     });
-    const undo: (() => void | Promise<void>)[] = [() => kv?.close(), () => source.close()];
+    const undo: (() => void | Promise<void>)[] = [() => tls.keeper?.stop(), () => kv?.close(), () => source.close()];
     const stopAll = async (): Promise<void> => {
       for (const step of undo.splice(0).reverse()) await step();
     };
@@ -119,7 +119,7 @@ export class SchedulerApp {
         log,
         requestRateLimit: config.server.requestRateLimit,
         graceMs: STOP_GRACE_MS,
-        ...(config.server.tls === undefined ? {} : { tls: await serverTlsOf(config.server.tls) }),
+        ...(tls.server === undefined ? {} : { tls: tls.server }),
       });
       const nest = await startNest(core, grpc, log);
       undo.push(async () => {
@@ -131,7 +131,7 @@ export class SchedulerApp {
       core.garbage.start();
       readiness.set('grpc-serving', true);
 
-      const stopDynconfig = await startDynconfig(options, settings, readiness, clock, port);
+      const stopDynconfig = await startDynconfig(options, settings, readiness, clock, port, tls);
       undo.push(stopDynconfig);
       log.info({ port, statusPort: status.port }, 'scheduler is serving');
       return new SchedulerApp(core, readiness, port, status.port, stopAll);
@@ -156,6 +156,7 @@ async function startDynconfig(
   readiness: Readiness,
   clock: Clock,
   port: number,
+  tls: LinkTls,
 ): Promise<() => void | Promise<void>> {
   const { config, log } = options;
   const identity = identityOf(config, port);
@@ -174,7 +175,7 @@ async function startDynconfig(
   const link = new ManagerLink({
     gateway: new ManagerGateway({
       address: config.manager.addr,
-      tls: await clientTlsOf(config.manager.tls),
+      tls: tls.manager,
       identity,
       schedulerClusterId: config.manager.schedulerClusterID,
       idc: config.host.idc,
@@ -186,6 +187,7 @@ async function startDynconfig(
     cacheFile: path.join(dataDir, `dynconfig-${identity.hostname}-${identity.port}.yaml`),
     refreshIntervalMs,
     keepAliveIntervalMs,
+    onCertificateNews: () => void tls.keeper?.refresh(),
     clock,
     random: Math.random,
     log,
@@ -225,35 +227,6 @@ class SchedulerModule {
       providers: [{ provide: SchedulerCore, useValue: core }],
     };
   }
-}
-
-interface TlsFiles {
-  readonly caCert: string;
-  readonly cert: string;
-  readonly key: string;
-}
-
-async function readPem(file: string): Promise<Buffer> {
-  try {
-    return await readFile(file);
-  } catch (error) {
-    throw new DfError('invalid-argument', `cannot read ${file}: ${DfError.from(error).message}`, { cause: error });
-  }
-}
-
-async function clientTlsOf(files: TlsFiles | undefined): Promise<ClientTls | undefined> {
-  if (files === undefined) return undefined;
-  const [ca, certificate, key] = await Promise.all([readPem(files.caCert), readPem(files.cert), readPem(files.key)]);
-  return { ca, certificate, key };
-}
-
-async function serverTlsOf(files: TlsFiles): Promise<ServerTls> {
-  const [clientCa, certificate, key] = await Promise.all([
-    readPem(files.caCert),
-    readPem(files.cert),
-    readPem(files.key),
-  ]);
-  return { clientCa, certificate, key };
 }
 
 function formatAddress(ip: string, port: number): string {

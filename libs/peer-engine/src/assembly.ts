@@ -31,7 +31,7 @@ import { choosePort } from './ports.js';
 import { effectiveProfile, type RoleProfile } from './role-profile.js';
 import { SourceHold } from './source/source-hold.js';
 import { StatusEndpoints } from './status-endpoints.js';
-import { readTlsFiles } from './tls-files.js';
+import { linkTls } from './link-tls.js';
 import { Transfer } from './transfer.js';
 import { UploadService } from './upload/upload-service.js';
 
@@ -78,7 +78,8 @@ async function build(options: PeerEngineOptions, closing: (() => Promise<void> |
   const readiness = new Readiness(profile.name, readinessConditions(profile));
   const metrics = new PeerMetrics();
   metrics.version.set({ git_version: GIT_VERSION, git_commit: '', platform: process.platform, build_time: '' }, 1);
-  const tls = await readTlsFiles(config);
+  const tls = await linkTls(config, identity, profile.name, log, options.signal ?? new AbortController().signal);
+  closing.push(() => tls.keeper?.stop());
   const arePortsReplaceable = options.arePortsReplaceable ?? false;
 
   const status = await StatusEndpoints.start({
@@ -267,6 +268,7 @@ async function build(options: PeerEngineOptions, closing: (() => Promise<void> |
       await gc.stop();
       await downloads.stop();
       await membership.leave();
+      await tls.keeper?.stop();
       network.stop();
       transfer.close();
       await data.close();

@@ -21,7 +21,7 @@ import { isAlive } from './scheduler/proof-of-life.js';
 import type { SchedulerLink } from './scheduler/scheduler-link.js';
 import { SchedulerSet } from './scheduler/scheduler-set.js';
 import { SeedPresence } from './scheduler/seed-presence.js';
-import type { LinkTls } from './tls-files.js';
+import type { LinkTls } from './link-tls.js';
 
 /** A download that comes before the first look at the cluster waits so long for it. */
 const FIRST_VIEW_PATIENCE_MS = 1000;
@@ -178,6 +178,7 @@ export class ClusterMembership {
       },
       onNews: (news) => {
         if (news.has('config')) this.dynconfig?.refreshNow();
+        if (news.has('certificates')) void this.options.tls.keeper?.refresh();
       },
       log,
     });

@@ -1,4 +1,4 @@
-import type { ServerTls } from '@dragonfly/rpc';
+import type { LiveServerTls, ServerTls } from '@dragonfly/rpc';
 import type { Logger } from '@dragonfly/telemetry';
 import type { DaemonConfig } from './config/schema.js';
 import type { SourceProxy } from './data-plane.js';
@@ -19,6 +19,8 @@ export interface PeerEngineOptions {
   readonly sourceProxy?: SourceProxy;
   /** Name of the instance in a cluster manager such as Kubernetes. */
   readonly instanceName?: string | undefined;
+  /** Ends a start that waits for the manager. */
+  readonly signal?: AbortSignal;
   /** Nobody has used the daemon for `aliveTime`. */
   readonly onIdle?: () => void;
 }
@@ -27,7 +29,7 @@ export interface PeerEngineOptions {
 export interface GrpcEndpoints {
   /** `host:port` of the upload service. */
   readonly uploadAddress: string;
-  readonly uploadTls: ServerTls | undefined;
+  readonly uploadTls: ServerTls | LiveServerTls | undefined;
   /** `unix:/path` of the download service. */
   readonly downloadAddress: string;
   readonly requestsPerSecond: { readonly upload: number; readonly download: number };

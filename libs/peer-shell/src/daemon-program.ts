@@ -64,7 +64,7 @@ export function daemonProgram(
         isConsole: flags.isConsole,
       };
     },
-    start: ({ profile, config }, { log, flags, end }) =>
+    start: ({ profile, config }, { log, flags, signal, end }) =>
       Daemon.start({
         profile,
         config,
@@ -73,6 +73,7 @@ export function daemonProgram(
         arePortsReplaceable: flags.own['on-demand'] === true,
         sourceProxy: proxyOf(env),
         instanceName: instanceNameOf(env),
+        signal,
         onIdle: () => {
           end('idle');
         },

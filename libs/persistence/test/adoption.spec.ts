@@ -5,7 +5,6 @@ import {
   ClusterLinkEntity,
   ConfigEntity,
   Database,
-  type DatabaseOptions,
   ensureDefaultRows,
   JobEntity,
   JobSchedulerClusterEntity,

@@ -34,6 +34,8 @@ export interface LoadedSettings<Settings> {
 export interface StartContext {
   readonly log: Logger;
   readonly flags: CommonFlags;
+  /** Aborted when the service is to stop, which may be before its start is over. */
+  readonly signal: AbortSignal;
   /** Ends the service as a signal would. */
   readonly end: (reason: string) => void;
 }
@@ -119,6 +121,7 @@ async function serve<Settings>(
   // Set when the first reason to stop comes, which may be before the start is over.
   let stopReason: string | undefined;
   let running: { stop(): Promise<void> } | undefined;
+  const stopping = new AbortController();
   const stopNow = (service: { stop(): Promise<void> }): void => {
     void stopWithin(service, log).then((code) => view.exit(code));
   };
@@ -127,6 +130,7 @@ async function serve<Settings>(
     stopReason = reason;
     log.info({ reason }, `${program.name} is stopping`);
     if (running !== undefined) stopNow(running);
+    stopping.abort();
   };
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const) {
     view.on(signal, () => {
@@ -135,8 +139,12 @@ async function serve<Settings>(
     });
   }
   try {
-    running = await program.start(loaded.settings, { log, flags, end });
+    running = await program.start(loaded.settings, { log, flags, signal: stopping.signal, end });
   } catch (error) {
+    if (stopping.signal.aborted && DfError.from(error).code === 'cancelled') {
+      view.exit(0);
+      return;
+    }
     log.error({ err: error }, `${program.name} could not start`);
     throw error;
   }

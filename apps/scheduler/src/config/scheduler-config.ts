@@ -1,6 +1,7 @@
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { byteSize, duration, host, loadConfig, type LoadedConfig, port } from '@dragonfly/config';
+import { securitySection } from '@dragonfly/manager-client';
 import { LOG_LEVELS } from '@dragonfly/telemetry';
 import { z } from 'zod';
 import { splitSchema, STRATEGY_NAMES } from '../strategies/strategy-choice.js';
@@ -172,6 +173,7 @@ const schema = z.object({
       enableHost: z.boolean().default(false),
     })
     .prefault({}),
+  security: securitySection(),
   network: z.object({ enableIPv6: z.boolean().default(false) }).prefault({}),
 });
 

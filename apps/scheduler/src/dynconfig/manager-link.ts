@@ -18,6 +18,8 @@ export interface ManagerLinkOptions {
   readonly cacheFile: string;
   readonly refreshIntervalMs: number;
   readonly keepAliveIntervalMs: number;
+  /** Something about certificates has changed at the manager. */
+  readonly onCertificateNews?: () => void;
   readonly clock: Clock;
   /** Uniform in [0, 1). */
   readonly random: () => number;
@@ -51,7 +53,9 @@ export class ManagerLink {
   /** Loads the last known settings and begins to connect; does not wait for the manager. */
   async start(): Promise<void> {
     await this.#loadCache();
-    this.#news = this.options.gateway.listen(() => {
+    this.#news = this.options.gateway.listen((news) => {
+      if (news.has('certificates')) this.options.onCertificateNews?.();
+      if (!news.has('config') && !news.has('applications')) return;
       // Before the registration has been made there is nothing to ask for.
       if (this.#refreshes) this.#refreshForever();
     }, this.options.log);

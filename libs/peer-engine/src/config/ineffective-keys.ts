@@ -6,7 +6,6 @@ import { splitAddress } from './sections.js';
  */
 const INEFFECTIVE: readonly (readonly [path: string, because: string])[] = [
   ['proxy', 'there is no proxy'],
-  ['security.enable', 'TLS is on for the links that have certificates'],
   ['server.pluginDir', 'there are no plugins'],
   ['server.adaptiveRateLimit', 'requestRateLimit is the limit'],
   ['download.server.requestBufferSize', 'requests beyond requestRateLimit are refused at once'],
@@ -41,6 +40,16 @@ export function warnOfIneffectiveKeys(config: object, defaults: object): string[
   return [
     ...(idle.length === 0 ? [] : [`these keys are set but have no effect in this version: ${idle.join('; ')}`]),
     ...plainDespiteHttps(config),
+    ...enabledWithoutToken(config),
+  ];
+}
+
+/** Files of the original have nothing but the switch. */
+function enabledWithoutToken(config: object): string[] {
+  const { enable, joinToken, joinTokenFile } = (valueAt(config, 'security') ?? {}) as Record<string, unknown>;
+  if (enable !== true || joinToken || joinTokenFile) return [];
+  return [
+    'security.enable: without security.joinToken or security.joinTokenFile, only links that have certificates are encrypted',
   ];
 }
 
@@ -48,7 +57,7 @@ export function warnOfIneffectiveKeys(config: object, defaults: object): string[
 function plainDespiteHttps(config: object): string[] {
   const address = valueAt(config, 'manager.addr');
   const isSecure = typeof address === 'string' && splitAddress(address)?.isSecure === true;
-  if (!isSecure || valueAt(config, 'manager.caCert')) return [];
+  if (!isSecure || valueAt(config, 'manager.caCert') || valueAt(config, 'security.enable') === true) return [];
   return ['manager.addr: https:// without manager.caCert, manager.cert and manager.key: the link is NOT encrypted'];
 }
 

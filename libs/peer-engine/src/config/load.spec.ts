@@ -150,14 +150,9 @@ storage: {server: {quicPort: 4009}, cacheCapacity: 1GiB}
 security: {enable: true}
 `);
     const { warnings } = loadDaemonConfig({ file, env: { DRAGONFLY_TRACING__ENDPOINT: 'otel:4317' }, account: ROOT });
-    expect(warnings).toHaveLength(1);
-    for (const key of [
-      'download.protocol',
-      'storage.server.quicPort',
-      'storage.cacheCapacity',
-      'security.enable',
-      'tracing.endpoint',
-    ]) {
+    expect(warnings).toHaveLength(2);
+    expect(warnings[1]).toMatch(/^security.enable: without security.joinToken/);
+    for (const key of ['download.protocol', 'storage.server.quicPort', 'storage.cacheCapacity', 'tracing.endpoint']) {
       expect(warnings[0]).toContain(key);
     }
     expect(warnings[0]).not.toContain('requestBufferSize');

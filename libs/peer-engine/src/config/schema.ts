@@ -1,4 +1,5 @@
 import { byteSize, duration, host, port } from '@dragonfly/config';
+import { securitySection } from '@dragonfly/manager-client';
 import { z } from 'zod';
 import { lightSocketBeside, type DefaultPlaces } from './places.js';
 import { proxySchema } from './proxy-schema.js';
@@ -48,7 +49,7 @@ export function daemonSchema(places: DefaultPlaces) {
     backend: backendSchema,
     gc: gcSchema,
     proxy: proxySchema,
-    security: z.object({ enable: z.boolean().default(false) }).prefault({}),
+    security: securitySection(),
     network: z.object({ enableIPv6: z.boolean().default(false) }).prefault({}),
     health: z.object({ server: z.object(listener({ port: 4003 })).prefault({}) }).prefault({}),
     metrics: z.object({ server: z.object(listener({ port: 4002 })).prefault({}) }).prefault({}),
