@@ -65,7 +65,7 @@ export interface JobContext {
    */
   readonly signal: AbortSignal;
   /** Tells how far it is; the last value is kept. */
-  progress(value: JsonObject): Promise<void>;
+  readonly progress: (value: JsonObject) => Promise<void>;
 }
 
 export type JobHandler = (job: JobContext) => Promise<JsonObject | void>;

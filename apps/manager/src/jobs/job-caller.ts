@@ -1,0 +1,35 @@
+import type { FastifyRequest } from 'fastify';
+
+/** Who asks for something about jobs, and what of it is theirs. The REST API's caller is one. */
+export interface JobCaller {
+  readonly userId: number;
+  readonly scope: {
+    /** Accounts whose jobs the caller may see; undefined = all. */
+    readonly userIds: ReadonlySet<number> | undefined;
+    /** Scheduler clusters; undefined = all. */
+    readonly clusterIds: ReadonlySet<number> | undefined;
+    hasCluster(id: number): boolean;
+    hasUser(id: number): boolean;
+    /** The clusters that a request means; empty = every cluster. @throws DfError `not-found` */
+    clustersOf(requested: readonly number[] | undefined): number[];
+  };
+}
+
+/** The manager itself: schedules, watches, registries that tell of a push. */
+export function systemCaller(userId: number): JobCaller {
+  return {
+    userId,
+    scope: {
+      userIds: undefined,
+      clusterIds: undefined,
+      hasCluster: () => true,
+      hasUser: () => true,
+      clustersOf: (requested) => [...(requested ?? [])],
+    },
+  };
+}
+
+/** Who makes the request. */
+export function jobCallerOf(_request: FastifyRequest): JobCaller {
+  return systemCaller(0);
+}

@@ -1,0 +1,70 @@
+import { BullmqJobQueue, DatabaseJobQueue, type JobQueue } from '@dragonfly/jobs';
+import type { RedisKvOptions } from '@dragonfly/kv';
+import type { Database } from '@dragonfly/persistence';
+import { AddressGuard, GuardedHttp } from '@dragonfly/registry';
+import { SchedulerClients } from './dispatch/scheduler-clients.js';
+import type { JobSettings } from './job-settings.js';
+import { SecretBox } from './secret-box.js';
+
+/** The queues of jobs: what runs for long, what is told to others, and what is looked after again and again. */
+export class JobQueues {
+  constructor(
+    readonly jobs: JobQueue,
+    readonly webhooks: JobQueue,
+    readonly periodic: JobQueue,
+  ) {}
+
+  async close(): Promise<void> {
+    await Promise.all([this.jobs.close(), this.webhooks.close(), this.periodic.close()]);
+  }
+}
+
+/** Connections and settings that jobs have beside those of the whole application. */
+export interface JobParts {
+  readonly settings: JobSettings;
+  readonly queues: JobQueues;
+  readonly secrets: SecretBox;
+  readonly guard: AddressGuard;
+  readonly http: GuardedHttp;
+  readonly clients: SchedulerClients;
+  close(): Promise<void>;
+}
+
+export interface JobPartsOptions {
+  settings: JobSettings;
+  database: Database;
+  /** Undefined = the queues live in the database. */
+  redis: RedisKvOptions | undefined;
+  /** Number of the Redis database of the queues. */
+  redisDb: number;
+  /** The managers' common secret. */
+  key: Uint8Array;
+  /** @default 30000 */
+  leaseMs?: number;
+  onError: (error: unknown) => void;
+}
+
+export function openJobParts(options: JobPartsOptions): JobParts {
+  const { settings, database, redis, onError, leaseMs } = options;
+  const open = (name: string): JobQueue =>
+    redis
+      ? new BullmqJobQueue({ ...redis, db: options.redisDb, name, prefix: 'dragonfly-jobs', leaseMs, onError })
+      : new DatabaseJobQueue({ database, name, isSoleProcess: database.dialect === 'sqlite', leaseMs, onError });
+  const queues = new JobQueues(open('jobs'), open('webhooks'), open('periodic'));
+  const guard = new AddressGuard({ allow: settings.allowedAddresses, allowedRanges: settings.allowedRanges });
+  const http = new GuardedHttp({ guard });
+  const clients = new SchedulerClients();
+  return {
+    settings,
+    queues,
+    secrets: new SecretBox(options.key),
+    guard,
+    http,
+    clients,
+    close: async () => {
+      await queues.close();
+      clients.close();
+      await http.close();
+    },
+  };
+}

@@ -1,0 +1,183 @@
+import { z } from 'zod';
+import { pageFields } from '../rest/pagination.js';
+import {
+  optionalFlag,
+  optionalInteger,
+  optionalList,
+  optionalText,
+  queryId,
+  requestType,
+  requiredObject,
+  requiredText,
+  type RequestType,
+} from '../rest/rest-schema.js';
+
+const BIO = { max: 1024 };
+const PIECE_LENGTH = { min: 4 * 1024 * 1024, max: 64 * 1024 * 1024 };
+/** `single_peer` is what Harbor and managers before 2.2 call a single seed peer. */
+export const PREHEAT_SCOPES = ['single_seed_peer', 'all_seed_peers', 'all_peers', 'single_peer'] as const;
+export const JOB_STATES = ['PENDING', 'RECEIVED', 'STARTED', 'RETRY', 'SUCCESS', 'FAILURE'] as const;
+const MAX_URLS = 10_000;
+
+function violation(context: z.RefinementCtx, tag: string): void {
+  context.addIssue({ code: 'custom', message: tag, params: { tag } });
+}
+
+/** A list that may be left out, of so many elements when it is there. */
+function sizedList<T extends z.ZodType>(element: T, range: { min: number; max: number }) {
+  return z
+    .array(element)
+    .nullish()
+    .transform((value, context) => {
+      if (value && value.length < range.min) {
+        violation(context, 'gte');
+      } else if (value && value.length > range.max) {
+        violation(context, 'lte');
+      }
+      return value ?? undefined;
+    });
+}
+
+const textMap = z
+  .record(z.string(), z.string())
+  .nullish()
+  .transform((value) => value ?? undefined);
+const anyObject = z
+  .record(z.string(), z.unknown())
+  .nullish()
+  .transform((value) => value ?? undefined);
+const ids = sizedList(z.int().min(0), { min: 0, max: 10_000 });
+
+/** Who is told of the end. Ours. */
+const webhook = z
+  .object({ url: requiredText({ format: 'url', max: 2048 }), secret: optionalText({ max: 256 }) })
+  .nullish()
+  .transform((value) => value ?? undefined);
+
+const common = {
+  bio: optionalText(BIO),
+  type: requiredText(),
+  user_id: optionalInteger({ min: 0 }),
+  seed_peer_cluster_ids: ids,
+  scheduler_cluster_ids: ids,
+  webhook,
+};
+
+const preheatArgs = {
+  type: requiredText({ oneOf: ['image', 'file'] }),
+  url: optionalText({ max: 8192 }),
+  urls: sizedList(z.string().max(8192), { min: 0, max: MAX_URLS }),
+  piece_length: optionalInteger(PIECE_LENGTH),
+  tag: optionalText(),
+  application: optionalText(),
+  filtered_query_params: optionalText(),
+  headers: textMap,
+  username: optionalText(),
+  password: optionalText(),
+  platform: optionalText(),
+  scope: optionalText({ oneOf: PREHEAT_SCOPES }),
+  ips: sizedList(z.string(), { min: 1, max: 100 }),
+  percentage: optionalInteger({ min: 1, max: 100 }),
+  count: optionalInteger({ min: 1, max: 200 }),
+  concurrent_task_count: optionalInteger({ min: 1, max: 100 }),
+  concurrent_peer_count: optionalInteger({ min: 1, max: 1000 }),
+  timeout: optionalInteger({ min: 1 }),
+  object_storage: anyObject,
+  hdfs: anyObject,
+  // Ours: several platforms of a multi-platform image, every entry below a directory, ids of layers by their digest.
+  platforms: optionalList(z.string()),
+  recursive: optionalFlag(),
+  enable_task_id_based_blob_digest: optionalFlag(),
+};
+export const PreheatArgs = z.object(preheatArgs);
+export type PreheatArgs = z.output<typeof PreheatArgs>;
+
+export const CreatePreheatJobRequest = requestType(
+  'CreatePreheatJobRequest',
+  z.object({ ...common, args: requiredObject(preheatArgs) }),
+);
+
+const taskArgs = {
+  task_id: optionalText(),
+  url: optionalText({ max: 8192 }),
+  piece_length: optionalInteger(PIECE_LENGTH),
+  tag: optionalText(),
+  application: optionalText(),
+  filtered_query_params: optionalText(),
+  content_for_calculating_task_id: optionalText(),
+  concurrent_peer_count: optionalInteger({ min: 1, max: 1000 }),
+  timeout: optionalInteger({ min: 1 }),
+};
+export const TaskArgs = z.object(taskArgs);
+export type TaskArgs = z.output<typeof TaskArgs>;
+
+export const CreateGetTaskJobRequest = requestType(
+  'CreateGetTaskJobRequest',
+  z.object({ ...common, args: requiredObject(taskArgs) }),
+);
+export const CreateDeleteTaskJobRequest = requestType(
+  'CreateDeleteTaskJobRequest',
+  z.object({ ...common, args: requiredObject(taskArgs) }),
+);
+export const CreateSyncPeersJobRequest = requestType('CreateSyncPeersJobRequest', z.object(common));
+
+const imageArgs = {
+  url: requiredText({ max: 8192 }),
+  piece_length: optionalInteger(PIECE_LENGTH),
+  tag: optionalText(),
+  application: optionalText(),
+  filtered_query_params: optionalText(),
+  headers: textMap,
+  username: optionalText(),
+  password: optionalText(),
+  platform: optionalText(),
+  concurrent_layer_count: optionalInteger({ min: 1, max: 100 }),
+  concurrent_peer_count: optionalInteger({ min: 1, max: 1000 }),
+  timeout: optionalInteger({ min: 1 }),
+};
+export const ImageDistributionArgs = z.object(imageArgs);
+export type ImageDistributionArgs = z.output<typeof ImageDistributionArgs>;
+
+export const CreateGetImageDistributionJobRequest = requestType(
+  'CreateGetImageDistributionJobRequest',
+  z.object({ ...common, args: requiredObject(imageArgs) }),
+);
+
+export const CreateGCJobRequest = requestType(
+  'CreateGCJobRequest',
+  z.object({ ...common, args: requiredObject({ type: requiredText({ oneOf: ['audit', 'job'] }) }) }),
+);
+
+/** What every job has, before it is known of which type it is. Only the type is looked at. */
+export const CreateJobRequest = requestType(
+  'CreateJobRequest',
+  z.object({ ...common, args: anyObject }),
+);
+export type CreateJobRequest = z.output<typeof CreateJobRequest.schema>;
+
+export const UpdateJobRequest = requestType(
+  'UpdateJobRequest',
+  z.object({ bio: optionalText(BIO), user_id: optionalInteger({ min: 0 }) }),
+);
+export type UpdateJobRequest = z.output<typeof UpdateJobRequest.schema>;
+
+export const GetJobsQuery = requestType(
+  'GetJobsQuery',
+  z.object({ type: optionalText(), state: optionalText({ oneOf: JOB_STATES }), user_id: queryId(), ...pageFields }),
+);
+export type GetJobsQuery = z.output<typeof GetJobsQuery.schema>;
+
+/** Requests by the type that they name. */
+export const JOB_REQUESTS = {
+  preheat: CreatePreheatJobRequest,
+  get_task: CreateGetTaskJobRequest,
+  delete_task: CreateDeleteTaskJobRequest,
+  get_image_distribution: CreateGetImageDistributionJobRequest,
+  sync_peers: CreateSyncPeersJobRequest,
+  gc: CreateGCJobRequest,
+} as const satisfies Record<string, RequestType>;
+export type JobType = keyof typeof JOB_REQUESTS;
+
+export function isJobType(type: string): type is JobType {
+  return Object.hasOwn(JOB_REQUESTS, type);
+}

@@ -1,0 +1,101 @@
+import type { JobContext, JobHandler } from '@dragonfly/jobs';
+import { Injectable } from '@nestjs/common';
+import { GcService } from '../gc/gc.service.js';
+import { Logger } from '../logger.js';
+import { PeerSync } from '../peers/peer-sync.js';
+import { WebhookSender } from '../webhooks/webhook-sender.js';
+import { JobQueues } from './job-parts.js';
+import { JobReconciler } from './job-reconciler.js';
+import { JobRunner } from './job-runner.js';
+import { RUN_KIND } from './run-queue.js';
+
+const HOUR_MS = 3_600_000;
+/** Jobs, messages and periodic tasks at a time in one manager. */
+const CONCURRENCY = { jobs: 16, webhooks: 8, periodic: 4 };
+const RECONCILE_INTERVAL_MS = 30_000;
+
+/** A task that one of the managers does again and again. */
+export interface PeriodicTask {
+  readonly name: string;
+  readonly everyMs: number;
+  readonly run: JobHandler;
+}
+
+/** Starts what works on the queues of this manager. */
+@Injectable()
+export class JobWorkers {
+  constructor(
+    private readonly queues: JobQueues,
+    private readonly runner: JobRunner,
+    private readonly webhooks: WebhookSender,
+    private readonly reconciler: JobReconciler,
+    private readonly periodic: PeriodicTasks,
+    private readonly log: Logger,
+  ) {}
+
+  async start(): Promise<void> {
+    await this.queues.jobs.work({
+      handlers: { [RUN_KIND]: (job) => this.runner.run(job) },
+      concurrency: CONCURRENCY.jobs,
+    });
+    await this.queues.webhooks.work({
+      handlers: { webhook: (job) => this.webhooks.deliver(job) },
+      concurrency: CONCURRENCY.webhooks,
+    });
+    const tasks: PeriodicTask[] = [
+      { name: 'reconcile', everyMs: RECONCILE_INTERVAL_MS, run: () => this.reconciler.reconcile() },
+      ...this.periodic.all(),
+    ];
+    const handlers = Object.fromEntries(tasks.map((task) => [task.name, this.guarded(task)]));
+    await this.queues.periodic.work({ handlers, concurrency: CONCURRENCY.periodic });
+    for (const { name, everyMs } of tasks) {
+      await this.queues.periodic.schedule(name, { kind: name, payload: {}, everyMs });
+    }
+    // Not only at the next tick: what was left over is taken up when the manager is up.
+    await this.reconciler.reconcile();
+  }
+
+  /** A failure is told here and tried again at the next tick; the queue need not know. */
+  private guarded(task: PeriodicTask): JobHandler {
+    return async (job: JobContext) => {
+      try {
+        await task.run(job);
+      } catch (error) {
+        job.signal.throwIfAborted();
+        this.log.warn({ err: error, task: task.name }, 'periodic task failed');
+      }
+    };
+  }
+}
+
+/** What is done again and again, by one manager at a time. Intervals as the original has them. */
+@Injectable()
+export class PeriodicTasks {
+  constructor(
+    private readonly gc: GcService,
+    private readonly peers: PeerSync,
+    private readonly intervals: PeriodicIntervals,
+  ) {}
+
+  all(): PeriodicTask[] {
+    return [
+      { name: 'gc-job', everyMs: 3 * HOUR_MS, run: () => this.gc.runPeriodic('job') },
+      { name: 'gc-audit', everyMs: 6 * HOUR_MS, run: () => this.gc.runPeriodic('audit') },
+      {
+        name: 'sync-peers',
+        everyMs: this.intervals.syncPeersMs,
+        run: async () => {
+          await this.peers.sync([]);
+        },
+      },
+    ];
+  }
+}
+
+/** Intervals that the configuration sets. */
+export class PeriodicIntervals {
+  constructor(
+    readonly syncPeersMs: number,
+    readonly meteringMs: number,
+  ) {}
+}

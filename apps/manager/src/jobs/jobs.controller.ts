@@ -1,0 +1,130 @@
+import { violationText, type RequestOf, type RequestType } from '../rest/rest-schema.js';
+import { Controller, Delete, Get, HttpCode, Patch, Post, Req, Res } from '@nestjs/common';
+import { ApiTags } from '@nestjs/swagger';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { GcService } from '../gc/gc.service.js';
+import {
+  ImageDistributionService,
+  type ImageDistributionBody,
+} from '../image-distribution/image-distribution.service.js';
+import { PeerSync } from '../peers/peer-sync.js';
+import { listAnswer } from '../rest/list-answer.js';
+import { IdParam, invalidRequest, JsonBody, QueryOf } from '../rest/request-decorators.js';
+import type { JobBody } from './job-body.js';
+import { jobCallerOf } from './job-caller.js';
+import { JobMetrics } from './job-metrics.js';
+import { JobRateLimit } from './job-rate-limit.js';
+import {
+  CreateDeleteTaskJobRequest,
+  CreateGCJobRequest,
+  CreateGetImageDistributionJobRequest,
+  CreateGetTaskJobRequest,
+  CreateJobRequest,
+  CreatePreheatJobRequest,
+  CreateSyncPeersJobRequest,
+  GetJobsQuery,
+  isJobType,
+  UpdateJobRequest,
+} from './job-requests.js';
+import { JobsService } from './jobs.service.js';
+
+/** Jobs, for sessions and for personal access tokens. */
+@ApiTags('Job')
+@Controller(['api/v1/jobs', 'oapi/v1/jobs'])
+export class JobsController {
+  constructor(
+    private readonly jobs: JobsService,
+    private readonly distribution: ImageDistributionService,
+    private readonly gc: GcService,
+    private readonly peers: PeerSync,
+    private readonly limit: JobRateLimit,
+    private readonly metrics: JobMetrics,
+  ) {}
+
+  @Post()
+  @HttpCode(200)
+  async create(
+    @JsonBody(CreateJobRequest) body: RequestOf<typeof CreateJobRequest>,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<JobBody | ImageDistributionBody | string> {
+    const { type } = body;
+    if (!isJobType(type)) {
+      throw invalidRequest('Unknow type');
+    }
+    const caller = jobCallerOf(request);
+    await this.limit.take(body.scheduler_cluster_ids ?? []);
+    return this.metrics.countCreation(type, async () => {
+      switch (type) {
+        case 'preheat':
+          return this.jobs.preheat(checked(CreatePreheatJobRequest, body), caller);
+        case 'get_task':
+          return this.jobs.task(type, checked(CreateGetTaskJobRequest, body), caller);
+        case 'delete_task':
+          return this.jobs.task(type, checked(CreateDeleteTaskJobRequest, body), caller);
+        case 'get_image_distribution':
+          return this.distribution.find(checked(CreateGetImageDistributionJobRequest, body), caller);
+        case 'gc': {
+          const { args, user_id } = checked(CreateGCJobRequest, body);
+          return this.gc.runNow(args.type as 'audit' | 'job', user_id || caller.userId);
+        }
+        case 'sync_peers': {
+          const { scheduler_cluster_ids } = checked(CreateSyncPeersJobRequest, body);
+          await this.peers.sync(caller.scope.clustersOf(scheduler_cluster_ids));
+          void reply.type('application/json; charset=utf-8');
+          return JSON.stringify('OK');
+        }
+      }
+    });
+  }
+
+  @Get()
+  async list(
+    @QueryOf(GetJobsQuery) query: RequestOf<typeof GetJobsQuery>,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<JobBody[]> {
+    return listAnswer(request, reply, query, await this.jobs.list(query, jobCallerOf(request)));
+  }
+
+  @Get(':id')
+  get(@IdParam() id: number, @Req() request: FastifyRequest): Promise<JobBody> {
+    return this.jobs.get(id, jobCallerOf(request));
+  }
+
+  @Patch(':id')
+  update(
+    @IdParam() id: number,
+    @JsonBody(UpdateJobRequest) body: RequestOf<typeof UpdateJobRequest>,
+    @Req() request: FastifyRequest,
+  ): Promise<JobBody> {
+    return this.jobs.update(id, body, jobCallerOf(request));
+  }
+
+  @Delete(':id')
+  delete(@IdParam() id: number, @Req() request: FastifyRequest): Promise<void> {
+    return this.jobs.delete(id, jobCallerOf(request));
+  }
+
+  /** Ends a running job; its work at the schedulers is aborted. Ours. */
+  @Post(':id/cancel')
+  @HttpCode(200)
+  cancel(@IdParam() id: number, @Req() request: FastifyRequest): Promise<JobBody> {
+    return this.jobs.cancel(id, jobCallerOf(request));
+  }
+
+  /** Runs a failed job again, under its id. Ours. */
+  @Post(':id/retry')
+  @HttpCode(200)
+  retry(@IdParam() id: number, @Req() request: FastifyRequest): Promise<JobBody> {
+    return this.jobs.retry(id, jobCallerOf(request));
+  }
+}
+
+function checked<T extends RequestType>(type: T, body: unknown): RequestOf<T> {
+  const parsed = type.schema.safeParse(body);
+  if (!parsed.success) {
+    throw invalidRequest(violationText(type.name, parsed.error.issues));
+  }
+  return parsed.data as RequestOf<T>;
+}

@@ -1,0 +1,85 @@
+import { AddressGuard, GuardedHttp } from '@dragonfly/registry';
+import { type DynamicModule, Module, type Provider } from '@nestjs/common';
+import { GcService } from '../gc/gc.service.js';
+import { ImageDistributionService } from '../image-distribution/image-distribution.service.js';
+import { PeerSync, PeerSyncSettings } from '../peers/peer-sync.js';
+import { PeersController } from '../peers/peers.controller.js';
+import { PeersService } from '../peers/peers.service.js';
+import { DirectoryLister } from '../preheat/directory-lister.js';
+import { PreheatPlanner } from '../preheat/preheat-planner.js';
+import { SeedLister } from '../preheat/seed-lister.js';
+import { TopologyCache } from '../topology/topology-cache.js';
+import { WebhookSender } from '../webhooks/webhook-sender.js';
+import { Dispatcher } from './dispatch/dispatcher.js';
+import { SchedulerClients } from './dispatch/scheduler-clients.js';
+import { JobEnds } from './job-ends.js';
+import { JobMetrics } from './job-metrics.js';
+import { type JobParts, JobQueues } from './job-parts.js';
+import { JobRateLimit } from './job-rate-limit.js';
+import { JobReconciler } from './job-reconciler.js';
+import { JobRows } from './job-rows.js';
+import { JobRunner } from './job-runner.js';
+import { JobsController } from './jobs.controller.js';
+import { JobsService } from './jobs.service.js';
+import { JobWorkers, PeriodicIntervals, PeriodicTasks } from './job-workers.js';
+import { SchedulerCandidates } from './scheduler-candidates.js';
+import { SecretBox } from './secret-box.js';
+
+/** Jobs and what belongs to them: preheating, peers, garbage collection, messages about ends. */
+@Module({})
+export class JobsModule {
+  static on(platform: DynamicModule, parts: JobParts): DynamicModule {
+    return {
+      module: JobsModule,
+      imports: [platform],
+      controllers: [JobsController, PeersController],
+      providers: [
+        ...connections(parts),
+        JobsService,
+        JobRows,
+        JobEnds,
+        JobRunner,
+        JobReconciler,
+        JobWorkers,
+        JobRateLimit,
+        JobMetrics,
+        PeriodicTasks,
+        SchedulerCandidates,
+        WebhookSender,
+        GcService,
+        PeerSync,
+        PeersService,
+        ImageDistributionService,
+      ],
+    };
+  }
+}
+
+function connections({ settings, queues, secrets, guard, http, clients }: JobParts): Provider[] {
+  return [
+    { provide: JobQueues, useValue: queues },
+    { provide: SecretBox, useValue: secrets },
+    { provide: AddressGuard, useValue: guard },
+    { provide: GuardedHttp, useValue: http },
+    { provide: SchedulerClients, useValue: clients },
+    { provide: Dispatcher, useValue: new Dispatcher(clients) },
+    { provide: PeerSyncSettings, useValue: new PeerSyncSettings(settings) },
+    {
+      provide: PeriodicIntervals,
+      useValue: new PeriodicIntervals(settings.syncPeersIntervalMs, settings.meteringIntervalMs),
+    },
+    {
+      provide: PreheatPlanner,
+      useFactory: (topology: TopologyCache) =>
+        new PreheatPlanner(
+          guard,
+          new DirectoryLister({
+            http,
+            seeds: new SeedLister(topology),
+            huggingFaceEndpoint: settings.huggingFaceEndpoint,
+          }),
+        ),
+      inject: [TopologyCache],
+    },
+  ];
+}
