@@ -13,12 +13,15 @@ import { INITIAL_ROOT_PASSWORD } from './auth/accounts.service.js';
 import { SessionTokens } from './auth/session-tokens.js';
 import { startSecurity } from './certificates/security.js';
 import { SystemClock } from './clock.js';
+import { jobSettings } from './config/job-config.js';
 import { parseListenAddress, type ListenAddress } from './config/manager-config.js';
 import type { ManagerSettings } from './config/settings.js';
 import { signingKey } from './config/signing-key.js';
 import { grpcHost, grpcTransport } from './grpc/grpc-transport.js';
 import { InstanceSweeper } from './instances/instance-sweeper.js';
 import { KeepAliveService } from './instances/keep-alive.js';
+import { openJobParts } from './jobs/job-parts.js';
+import { JobWorkers } from './jobs/job-workers.js';
 import { ManagerModule } from './manager.module.js';
 import { NestLogger } from './nest-logger.js';
 import { News } from './notify/news.js';
@@ -110,20 +113,30 @@ async function start(options: StartOptions, opened: (() => Promise<void>)[]): Pr
   const security = config.security.enable ? await startSecurity({ settings, database, clock, news, log }) : undefined;
   if (security) opened.push(() => security.stop());
 
-  const module = ManagerModule.forParts(
-    {
-      database,
-      kv,
-      clock,
-      log,
-      readiness,
-      metrics,
-      news,
-      tokens: new SessionTokens(key, jwt.timeout, jwt.maxRefresh),
-      cacheMaxAgeMs: config.cache.local.ttl,
-    },
-    security,
-  );
+  const jobs = openJobParts({
+    settings: jobSettings(config.job),
+    database,
+    redis: settings.redis,
+    redisDb: config.database.redis.brokerDB,
+    key,
+    tls: security && { live: security.tls.live },
+    onError: atMostEvery(STORE_WARNING_INTERVAL_MS, (error: unknown): void => {
+      log.warn({ reason: DfError.from(error).message }, 'trouble with the job queue');
+    }),
+  });
+  opened.push(() => jobs.close());
+  const parts = {
+    database,
+    kv,
+    clock,
+    log,
+    readiness,
+    metrics,
+    news,
+    tokens: new SessionTokens(key, jwt.timeout, jwt.maxRefresh),
+    cacheMaxAgeMs: config.cache.local.ttl,
+  };
+  const module = ManagerModule.forParts(parts, jobs, security);
   const app = await NestFactory.create<NestFastifyApplication>(module, createRestAdapter(restTls(settings)), {
     logger: new NestLogger(log),
     abortOnError: false,
@@ -139,6 +152,8 @@ async function start(options: StartOptions, opened: (() => Promise<void>)[]): Pr
     keepAlives.stop();
     await app.close();
   });
+  // Closed before the services that its handlers use.
+  opened.push(() => jobs.queues.close());
   await app.startAllMicroservices();
   readiness.set(CONDITIONS.grpc, true);
   const joinPort = await security?.serveJoining(grpcHost(settings));
@@ -147,6 +162,7 @@ async function start(options: StartOptions, opened: (() => Promise<void>)[]): Pr
   await monitor.start();
   opened.push(() => monitor.stop());
   opened.push(startSweeping(app.get(InstanceSweeper), log));
+  await app.get(JobWorkers).start();
 
   const rest = listenAddressOf(config.server.rest.addr);
   await app.listen(rest.port, rest.host || (config.network.enableIPv6 ? '::' : '0.0.0.0'));

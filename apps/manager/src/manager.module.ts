@@ -4,6 +4,8 @@ import { CertificatesModule } from './certificates/certificates.module.js';
 import type { Security } from './certificates/security.js';
 import { ClustersModule } from './clusters/clusters.module.js';
 import { InstancesModule } from './instances/instances.module.js';
+import type { JobParts } from './jobs/job-parts.js';
+import { JobsModule } from './jobs/jobs.module.js';
 import { NotifyModule } from './notify/notify.module.js';
 import { type ManagerParts, PlatformModule } from './platform.module.js';
 import { StatusController } from './status/status.controller.js';
@@ -11,7 +13,7 @@ import { StatusController } from './status/status.controller.js';
 /** The manager's application. */
 @Module({})
 export class ManagerModule {
-  static forParts(parts: ManagerParts, security?: Security): DynamicModule {
+  static forParts(parts: ManagerParts, jobs: JobParts, security?: Security): DynamicModule {
     const platform = PlatformModule.forParts(parts);
     return {
       module: ManagerModule,
@@ -21,6 +23,7 @@ export class ManagerModule {
         ClustersModule.on(platform),
         InstancesModule.on(platform),
         NotifyModule.on(platform),
+        JobsModule.on(platform, jobs),
         ...(security ? [CertificatesModule.on(platform, security)] : []),
       ],
       controllers: [StatusController],

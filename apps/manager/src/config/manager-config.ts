@@ -1,5 +1,6 @@
 import { duration, port } from '@dragonfly/config';
 import { z } from 'zod';
+import { jobConfigSchema } from './job-config.js';
 
 /** A section of the file: may be missing or empty (`job:` with nothing below), and is then all defaults. */
 function section<T extends z.ZodRawShape>(shape: T) {
@@ -155,18 +156,7 @@ export const managerConfigSchema = z.object({
     redis: section({ ttl: duration().default(300_000) }),
     local: section({ size: z.number().default(8_000), ttl: duration().default(180_000) }),
   }),
-  job: section({
-    preheat: z.object({ tls: z.unknown().optional(), registryTimeout: z.unknown().optional() }).nullish(),
-    syncPeers: z
-      .object({
-        interval: duration().default(86_400_000),
-        timeout: duration().default(600_000),
-        batchSize: z.number().default(500),
-      })
-      .nullish(),
-    gc: z.unknown().optional(),
-    rateLimit: z.unknown().optional(),
-  }),
+  job: jobConfigSchema,
   objectStorage,
   // One switch for mTLS on every gRPC port, with certificates of the cluster's own authority.
   security: section({

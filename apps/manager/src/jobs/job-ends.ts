@@ -48,7 +48,15 @@ export class JobEnds {
               body: JSON.stringify({
                 event: 'job.finished',
                 at: jsonTime(updatedAt),
-                job: { id: job.id, task_id: job.taskId, type: job.type, bio: job.bio ?? '', state, args: job.args, result },
+                job: {
+                  id: job.id,
+                  task_id: job.taskId,
+                  type: job.type,
+                  bio: job.bio ?? '',
+                  state,
+                  args: job.args,
+                  result,
+                },
               }),
               secret: this.webhookSecret(row),
             }

@@ -2,6 +2,7 @@ import { BullmqJobQueue, DatabaseJobQueue, type JobQueue } from '@dragonfly/jobs
 import type { RedisKvOptions } from '@dragonfly/kv';
 import type { Database } from '@dragonfly/persistence';
 import { AddressGuard, GuardedHttp } from '@dragonfly/registry';
+import type { ClientTls } from '@dragonfly/rpc';
 import { SchedulerClients } from './dispatch/scheduler-clients.js';
 import type { JobSettings } from './job-settings.js';
 import { SecretBox } from './secret-box.js';
@@ -39,6 +40,8 @@ export interface JobPartsOptions {
   redisDb: number;
   /** The managers' common secret. */
   key: Uint8Array;
+  /** Towards schedulers and daemons. @default none */
+  tls?: ClientTls;
   /** @default 30000 */
   leaseMs?: number;
   onError: (error: unknown) => void;
@@ -53,7 +56,7 @@ export function openJobParts(options: JobPartsOptions): JobParts {
   const queues = new JobQueues(open('jobs'), open('webhooks'), open('periodic'));
   const guard = new AddressGuard({ allow: settings.allowedAddresses, allowedRanges: settings.allowedRanges });
   const http = new GuardedHttp({ guard });
-  const clients = new SchedulerClients();
+  const clients = new SchedulerClients(options.tls);
   return {
     settings,
     queues,

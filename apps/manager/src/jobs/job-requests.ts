@@ -149,10 +149,7 @@ export const CreateGCJobRequest = requestType(
 );
 
 /** What every job has, before it is known of which type it is. Only the type is looked at. */
-export const CreateJobRequest = requestType(
-  'CreateJobRequest',
-  z.object({ ...common, args: anyObject }),
-);
+export const CreateJobRequest = requestType('CreateJobRequest', z.object({ ...common, args: anyObject }));
 export type CreateJobRequest = z.output<typeof CreateJobRequest.schema>;
 
 export const UpdateJobRequest = requestType(

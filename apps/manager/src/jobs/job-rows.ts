@@ -197,11 +197,15 @@ export class JobRows {
   async restart(id: number): Promise<number | undefined> {
     const now = this.clock.now();
     return this.database.transaction(async (manager) => {
-      const { affected } = await manager.update(JobEntity, { id, state: 'FAILURE' }, {
-        state: 'PENDING',
-        result: {},
-        updatedAt: now,
-      } as never);
+      const { affected } = await manager.update(
+        JobEntity,
+        { id, state: 'FAILURE' },
+        {
+          state: 'PENDING',
+          result: {},
+          updatedAt: now,
+        },
+      );
       const run = await manager.findOneBy(JobRunEntity, { jobId: id });
       if ((affected ?? 0) === 0 || !run) {
         return undefined;
@@ -219,7 +223,7 @@ export class JobRows {
   async update(id: number, changes: { bio?: string; userId?: number }): Promise<void> {
     const now = this.clock.now();
     await this.database.transaction((manager) =>
-      manager.update(JobEntity, { id, isDel: 0 }, { ...changes, updatedAt: now } as never),
+      manager.update(JobEntity, { id, isDel: 0 }, { ...changes, updatedAt: now }),
     );
   }
 

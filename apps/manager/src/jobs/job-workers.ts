@@ -21,6 +21,38 @@ export interface PeriodicTask {
   readonly run: JobHandler;
 }
 
+/** Intervals that the configuration sets. */
+export class PeriodicIntervals {
+  constructor(
+    readonly syncPeersMs: number,
+    readonly meteringMs: number,
+  ) {}
+}
+
+/** What is done again and again, by one manager at a time. Intervals as the original has them. */
+@Injectable()
+export class PeriodicTasks {
+  constructor(
+    private readonly gc: GcService,
+    private readonly peers: PeerSync,
+    private readonly intervals: PeriodicIntervals,
+  ) {}
+
+  all(): PeriodicTask[] {
+    return [
+      { name: 'gc-job', everyMs: 3 * HOUR_MS, run: () => this.gc.runPeriodic('job') },
+      { name: 'gc-audit', everyMs: 6 * HOUR_MS, run: () => this.gc.runPeriodic('audit') },
+      {
+        name: 'sync-peers',
+        everyMs: this.intervals.syncPeersMs,
+        run: async () => {
+          await this.peers.sync([]);
+        },
+      },
+    ];
+  }
+}
+
 /** Starts what works on the queues of this manager. */
 @Injectable()
 export class JobWorkers {
@@ -66,36 +98,4 @@ export class JobWorkers {
       }
     };
   }
-}
-
-/** What is done again and again, by one manager at a time. Intervals as the original has them. */
-@Injectable()
-export class PeriodicTasks {
-  constructor(
-    private readonly gc: GcService,
-    private readonly peers: PeerSync,
-    private readonly intervals: PeriodicIntervals,
-  ) {}
-
-  all(): PeriodicTask[] {
-    return [
-      { name: 'gc-job', everyMs: 3 * HOUR_MS, run: () => this.gc.runPeriodic('job') },
-      { name: 'gc-audit', everyMs: 6 * HOUR_MS, run: () => this.gc.runPeriodic('audit') },
-      {
-        name: 'sync-peers',
-        everyMs: this.intervals.syncPeersMs,
-        run: async () => {
-          await this.peers.sync([]);
-        },
-      },
-    ];
-  }
-}
-
-/** Intervals that the configuration sets. */
-export class PeriodicIntervals {
-  constructor(
-    readonly syncPeersMs: number,
-    readonly meteringMs: number,
-  ) {}
 }

@@ -75,7 +75,7 @@ function connections({ settings, queues, secrets, guard, http, clients }: JobPar
           guard,
           new DirectoryLister({
             http,
-            seeds: new SeedLister(topology),
+            seeds: new SeedLister(topology, clients),
             huggingFaceEndpoint: settings.huggingFaceEndpoint,
           }),
         ),

@@ -60,7 +60,15 @@ export class JobsService {
       await this.planner.plan(order.args, AbortSignal.timeout(CHECK_TIMEOUT_MS));
     }
     await this.candidates.forPreheat(clusterIds);
-    return this.accept('preheat', order, { ...order.args }, shownPreheatArgs(order.args), clusterIds, caller, trigger?.id);
+    return this.accept(
+      'preheat',
+      order,
+      { ...order.args },
+      shownPreheatArgs(order.args),
+      clusterIds,
+      caller,
+      trigger?.id,
+    );
   }
 
   /** @throws DfError `failed-precondition` without a scheduler; `invalid-argument` when no task is named */

@@ -47,9 +47,7 @@ export class SchedulerCandidates {
 
   private async active(clusterIds: readonly number[]): Promise<SchedulerEntity[][]> {
     const { schedulerClusters } = await this.topology.get();
-    return clusterIds.map((id) =>
-      (schedulerClusters.get(id)?.schedulers ?? []).filter((row) => row.state === ACTIVE),
-    );
+    return clusterIds.map((id) => (schedulerClusters.get(id)?.schedulers ?? []).filter((row) => row.state === ACTIVE));
   }
 }
 

@@ -25,6 +25,15 @@ export interface PeerSyncResult {
   deleted: number;
 }
 
+/** How long one scheduler may take. */
+export class PeerSyncSettings {
+  readonly timeoutMs: number;
+
+  constructor({ syncPeersTimeoutMs }: JobSettings) {
+    this.timeoutMs = syncPeersTimeoutMs;
+  }
+}
+
 /** Brings the table of peers up to date with the hosts that schedulers know. */
 @Injectable()
 export class PeerSync {
@@ -90,7 +99,10 @@ export class PeerSync {
     if (end.state !== 'succeeded') {
       throw new DfError('unavailable', `scheduler ${target.hostname}: ${end.description || end.state}`);
     }
-    return this.merge(target.clusterId, [...found.values()].map(({ host }) => host));
+    return this.merge(
+      target.clusterId,
+      [...found.values()].map(({ host }) => host),
+    );
   }
 
   /**
@@ -131,15 +143,6 @@ export class PeerSync {
       result.deleted += batch.length;
     }
     return result;
-  }
-}
-
-/** How long one scheduler may take. */
-export class PeerSyncSettings {
-  readonly timeoutMs: number;
-
-  constructor({ syncPeersTimeoutMs }: JobSettings) {
-    this.timeoutMs = syncPeersTimeoutMs;
   }
 }
 

@@ -45,5 +45,9 @@ export function namesInJsonListing(text: string): string[] {
 
 function escaped(name: string): string {
   // "./" keeps a colon in a name from being read as a scheme.
-  return `./${name.replace(/^\.?\//, '').split('/').map(encodeURIComponent).join('/')}`;
+  return `./${name
+    .replace(/^\.?\//, '')
+    .split('/')
+    .map(encodeURIComponent)
+    .join('/')}`;
 }

@@ -25,7 +25,10 @@ export function isHuggingFaceUrl(url: string): boolean {
  * @throws DfError `invalid-argument`
  */
 export function parseHuggingFaceUrl(url: string): HuggingFaceUrl {
-  const parts = url.replace(/^hf:\/\//i, '').split('/').filter((part) => part !== '');
+  const parts = url
+    .replace(/^hf:\/\//i, '')
+    .split('/')
+    .filter((part) => part !== '');
   const kind = parts[0] !== undefined && parts[0] in KINDS ? parts[0] : 'models';
   const rest = parts[0] === kind ? parts.slice(1) : parts;
   const [owner = '', named = '', ...path] = rest;

@@ -1,7 +1,7 @@
 import { DfError } from '@dragonfly/errors';
-import { dfdaemonV2, msToDuration } from '@dragonfly/proto';
-import { createGrpcClient, unary } from '@dragonfly/rpc';
-import { addressOf } from '../jobs/dispatch/scheduler-work.js';
+import { msToDuration } from '@dragonfly/proto';
+import { unary } from '@dragonfly/rpc';
+import type { SchedulerClients } from '../jobs/dispatch/scheduler-clients.js';
 import type { PreheatArgs } from '../jobs/job-requests.js';
 import { ACTIVE } from '../topology/topology.js';
 import type { TopologyCache } from '../topology/topology-cache.js';
@@ -11,7 +11,10 @@ const LIST_DEADLINE_MS = 60_000;
 
 /** Lists directories that only daemons can read (object storages, HDFS), through a seed peer. */
 export class SeedLister {
-  constructor(private readonly topology: TopologyCache) {}
+  constructor(
+    private readonly topology: TopologyCache,
+    private readonly clients: SchedulerClients,
+  ) {}
 
   /** @throws DfError `unavailable` without a seed peer, else the last one's failure */
   async list(url: string, args: PreheatArgs, signal: AbortSignal): Promise<string[]> {
@@ -21,7 +24,7 @@ export class SeedLister {
       .filter((seed) => seed.state === ACTIVE);
     let failure = new DfError('unavailable', 'a directory of this kind needs an active seed peer to list it');
     for (const seed of seeds) {
-      const client = createGrpcClient(dfdaemonV2.DfdaemonUploadClient, addressOf(seed.ip, seed.port));
+      const client = this.clients.daemon(seed.ip, seed.port);
       try {
         const { entries } = await unary(
           client.listTaskEntries.bind(client),

@@ -230,6 +230,7 @@ const INITIALISMS: Readonly<Record<string, string>> = {
   id: 'ID',
   ids: 'IDs',
   ip: 'IP',
+  ips: 'IPs',
   idc: 'IDC',
   url: 'URL',
   urls: 'URLs',

@@ -2,8 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { DfError } from '@dragonfly/errors';
 import { StathatRing } from '@dragonfly/hashring';
 import { taskIdOfBlobDigestUrl, taskIdOfUrl } from '@dragonfly/ids';
-import { commonV2, dfdaemonV2, msToDuration, type schedulerV2 } from '@dragonfly/proto';
-import { createGrpcClient, readStream, unary } from '@dragonfly/rpc';
+import { commonV2, type dfdaemonV2, msToDuration, type schedulerV2 } from '@dragonfly/proto';
+import { readStream, unary } from '@dragonfly/rpc';
 import { inParallel } from './in-parallel.js';
 import type { SchedulerClients } from './scheduler-clients.js';
 import {
@@ -270,7 +270,7 @@ export class OriginalDispatch {
   }
 
   private async downloadAt(run: WorkRun, host: commonV2.Host, download: commonV2.Download): Promise<void> {
-    const client = createGrpcClient(dfdaemonV2.DfdaemonUploadClient, addressOf(host.ip, host.port));
+    const client = this.clients.daemon(host.ip, host.port);
     try {
       const call = client.downloadTask({
         download: { ...download, type: commonV2.TaskType.STANDARD, timeout: msToDuration(run.timeoutMs) },
@@ -358,7 +358,7 @@ export class OriginalDispatch {
   ): Promise<void> {
     const hosts = await this.listHosts(run);
     await inParallel(hosts, work.concurrentPeerCount, async (host) => {
-      const client = createGrpcClient(dfdaemonV2.DfdaemonUploadClient, addressOf(host.ip, host.port));
+      const client = this.clients.daemon(host.ip, host.port);
       try {
         const stat = await unary(
           client.statLocalTask.bind(client),

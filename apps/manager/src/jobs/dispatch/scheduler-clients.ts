@@ -1,5 +1,5 @@
-import { extJobs, extRecords, schedulerV2 } from '@dragonfly/proto';
-import { type ClientConstructor, createGrpcClient } from '@dragonfly/rpc';
+import { dfdaemonV2, extJobs, extRecords, schedulerV2 } from '@dragonfly/proto';
+import { type ClientConstructor, type ClientTls, createGrpcClient } from '@dragonfly/rpc';
 import { addressOf, type SchedulerTarget } from './scheduler-work.js';
 
 /** Connections kept at most; the longest unused one is closed for a further one. */
@@ -13,6 +13,8 @@ interface Closable {
 export class SchedulerClients {
   private readonly clients = new Map<string, Closable>();
 
+  constructor(private readonly tls?: ClientTls) {}
+
   jobs(target: SchedulerTarget): extJobs.JobServiceClient {
     return this.client(extJobs.JobServiceClient, 'jobs', target);
   }
@@ -25,6 +27,11 @@ export class SchedulerClients {
     return this.client(extRecords.RecordServiceClient, 'records', target);
   }
 
+  /** A client for one daemon, which the caller closes. */
+  daemon(ip: string, port: number): dfdaemonV2.DfdaemonUploadClient {
+    return createGrpcClient(dfdaemonV2.DfdaemonUploadClient, addressOf(ip, port), { tls: this.tls });
+  }
+
   close(): void {
     for (const client of this.clients.values()) {
       client.close();
@@ -35,7 +42,7 @@ export class SchedulerClients {
   private client<C extends Closable>(Client: ClientConstructor<C>, service: string, target: SchedulerTarget): C {
     const key = `${service} ${addressOf(target.ip, target.port)}`;
     const kept = this.clients.get(key) as C | undefined;
-    const client = kept ?? createGrpcClient(Client, addressOf(target.ip, target.port));
+    const client = kept ?? createGrpcClient(Client, addressOf(target.ip, target.port), { tls: this.tls });
     // The map keeps the order of use.
     this.clients.delete(key);
     this.clients.set(key, client);
