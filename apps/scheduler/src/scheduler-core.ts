@@ -1,5 +1,5 @@
-import { type Clock, ParentScheduler, Resources, type Strategy } from '@dragonfly/scheduling';
 import type { AddressGuard } from '@dragonfly/registry';
+import { type Clock, ParentScheduler, Resources, type SeedGateway, type Strategy } from '@dragonfly/scheduling';
 import type { ClientTls } from '@dragonfly/rpc';
 import type { Logger } from '@dragonfly/telemetry';
 import { type AnnounceCall, PeerSession } from './announce/peer-session.js';
@@ -32,6 +32,8 @@ export interface SchedulerCoreOptions {
   readonly remoteIp: string;
   /** Which image registries may be asked. */
   readonly registryGuard: AddressGuard;
+  /** Asks seeds in another way than over gRPC; for a scheduler that is run inside another program. */
+  readonly seedGateway?: SeedGateway;
   readonly clock: Clock;
   /** Uniform in [0, 1). */
   readonly random: () => number;
@@ -90,7 +92,7 @@ export class SchedulerCore {
     const scheduler: ParentScheduler = new ParentScheduler({
       clock,
       random: options.random,
-      seeds: this.#gateway,
+      seeds: options.seedGateway ?? this.#gateway,
       limits: settings.limits,
       strategyFor: strategies.strategyFor,
       onDecision: (peer, parents) => {

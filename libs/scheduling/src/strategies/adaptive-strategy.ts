@@ -61,7 +61,7 @@ const ANNOUNCED_TRUST = 0.5;
 const ANNOUNCED_REFERENCE_BITS = 1e9;
 const ANNOUNCED_BOUND = 2;
 /** How much a parent counts that has only part of the content: the exponent of that part. */
-const AVAILABILITY_EXPONENT = 0.25;
+const AVAILABILITY_EXPONENT = 0.1;
 /** A piece counts as at most this many powers of e off: one absurd cost is not to undo a hundred true ones. */
 const MAX_SURPRISE = 3;
 /** Standard deviations by which an uncertain parent is overestimated when it is decided whom to try out. */
