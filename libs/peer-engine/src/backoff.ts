@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { DfError } from '@dragonfly/errors';
 
 /**
  * Pause before attempt `failures + 1`: doubles from `firstMs` up to `maxMs`, with up to a quarter taken off at random so
@@ -31,5 +32,20 @@ export async function within<T>(promise: Promise<T>, ms: number): Promise<T | 'l
     return await Promise.race([promise, timeout.promise]);
   } finally {
     clearTimeout(timer);
+  }
+}
+
+/** Waits for a promise that is not one's own to cancel. @throws DfError `cancelled` (or the signal's own reason) */
+export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  if (signal.aborted) throw DfError.from(signal.reason, 'cancelled');
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = (): void => {
+    aborted.reject(DfError.from(signal.reason, 'cancelled'));
+  };
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([promise, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
   }
 }

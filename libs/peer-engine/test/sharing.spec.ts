@@ -99,6 +99,60 @@ describe('requests for one task', () => {
     });
   });
 
+  it('begin again together, and once, when the content changes under them', async () => {
+    const before = new Content(20 * MIB, 1);
+    const after = new Content(20 * MIB, 2);
+    const url = origin.put('/file', { content: before, headers: { etag: '"1"' }, bytesPerSecond: 8 * MIB });
+    const settings = { DRAGONFLY_DOWNLOAD__BACK_TO_SOURCE_CONCURRENT_PIECE_COUNT: '1' };
+    const a = await daemon('a', { schedulers: [], settings });
+    const range = { start: 12 * MIB, length: 8 * MIB };
+    const downloads = [
+      a.get({ url, output: dir.file('1.out') }),
+      a.get({ url, output: dir.file('2.out') }),
+      // With other headers it is an attempt of its own that notices, or is told.
+      a.get({ url, output: dir.file('3.out'), headers: { 'x-other': '1' }, range }),
+    ];
+    await waitFor(async () => (await concurrentDownloads(a)) === 3, { what: 'all requests', intervalMs: 5 });
+    await waitFor(() => origin.bodyBytesSent('/file') > MIB, { what: 'the first bytes', intervalMs: 5 });
+    origin.put('/file', { content: after, headers: { etag: '"2"' } });
+    await Promise.all(downloads);
+    const part = after.slice(range.start, range.start + range.length);
+    expect((await readFile(dir.file('1.out'))).equals(after.slice())).toBe(true);
+    expect((await readFile(dir.file('2.out'))).equals(after.slice())).toBe(true);
+    expect((await readFile(dir.file('3.out'))).equals(part)).toBe(true);
+    const whole = origin.requestsOf('/file').filter(({ method, status }) => method === 'GET' && status === 200);
+    expect(whole).toHaveLength(1);
+  });
+
+  it('go as fast as the fastest of them may, whoever began', async () => {
+    const url = origin.put('/file', CONTENT);
+    const a = await daemon('a', { schedulers: [] });
+    const slow = a.get({ url, output: dir.file('1.out'), rateLimitBytesPerSecond: MIB });
+    await waitFor(() => origin.bodyBytesSent('/file') > 0, { what: 'the first bytes', intervalMs: 5 });
+    const startedAt = performance.now();
+    await a.get({ url, output: dir.file('2.out') });
+    // At 1 MiB a second the five pieces take 20 s.
+    expect(performance.now() - startedAt).toBeLessThan(8000);
+    await slow;
+    expect(origin.bodyBytesSent('/file')).toBe(CONTENT.lengthBytes);
+  });
+
+  it('go back to the slower rate when the faster one has gone', async () => {
+    const url = origin.put('/file', CONTENT);
+    const a = await daemon('a', { schedulers: [] });
+    const slow = new AbortController();
+    const first = a.get({ url, output: dir.file('1.out'), rateLimitBytesPerSecond: 4 * MIB }, slow.signal);
+    const fast = new AbortController();
+    const second = a.get({ url, output: dir.file('2.out'), rateLimitBytesPerSecond: 8 * MIB }, fast.signal);
+    await waitFor(async () => (await concurrentDownloads(a)) === 2, { what: 'both requests', intervalMs: 5 });
+    const startedAt = performance.now();
+    fast.abort();
+    await expect(second).rejects.toMatchObject({ code: 'cancelled' });
+    await first;
+    // The first piece, or two, may have passed by then.
+    expect(performance.now() - startedAt).toBeGreaterThan(2000);
+  });
+
   it('may have a rate of their own', async () => {
     const url = origin.put('/file', CONTENT);
     const a = await daemon('a', { schedulers: [] });

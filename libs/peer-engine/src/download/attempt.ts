@@ -60,6 +60,11 @@ export class Attempt {
     this.peerId = services.newPeerId();
   }
 
+  /** What it works on. A content that changed at the origin is another task under the same id. */
+  get task(): StoredTask {
+    return this.options.task;
+  }
+
   get wanted(): PieceSpan | undefined {
     return this.options.wanted;
   }

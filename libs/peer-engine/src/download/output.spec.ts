@@ -1,6 +1,8 @@
+import { createHash } from 'node:crypto';
+import { jest } from '@jest/globals';
 import { PieceStore, type StoredTask } from '@dragonfly/piece-store';
 import { silentLogger } from '@dragonfly/telemetry';
-import { tempDir, type TempDir } from '@dragonfly/testkit';
+import { tempDir, waitFor, type TempDir } from '@dragonfly/testkit';
 import { crc32 } from '@dragonfly/vortex';
 import { OutputWriter } from './output.js';
 import { noTraffic } from './traffic.js';
@@ -57,5 +59,56 @@ describe('content with another digest than its requester expected', () => {
     unpin();
     const output = { path: dir.file('out'), overwrite: false, forceHardLink: false };
     await expect(outputs.deliver(fetchedJustNow(), undefined, output, signal)).resolves.toMatch(/linked|copied/);
+  });
+});
+
+describe('requests with one digest', () => {
+  const digest = `sha256:${createHash('sha256').update(CONTENT).digest('hex')}`;
+
+  function countHashes(): { hashes: number } {
+    const counter = { hashes: 0 };
+    const verify = task.verify.bind(task);
+    jest.spyOn(task, 'verify').mockImplementation((...given) => {
+      counter.hashes += 1;
+      return verify(...given);
+    });
+    return counter;
+  }
+
+  it('that come together are answered by one hash', async () => {
+    const counter = countHashes();
+    const all = [1, 2, 3, 4].map(() => outputs.deliver(fetchedJustNow(), digest, undefined, signal));
+    await expect(Promise.all(all)).resolves.toEqual(['stored', 'stored', 'stored', 'stored']);
+    await outputs.deliver(fetchedJustNow(), digest, undefined, signal);
+    expect(counter.hashes).toBe(1);
+  });
+
+  it('do not lose it when the first of them goes away', async () => {
+    const counter = countHashes();
+    const impatient = new AbortController();
+    const first = outputs.deliver(fetchedJustNow(), digest, undefined, impatient.signal);
+    const second = outputs.deliver(fetchedJustNow(), digest, undefined, signal);
+    impatient.abort();
+    await expect(first).rejects.toMatchObject({ code: 'cancelled' });
+    await expect(second).resolves.toBe('stored');
+    expect(counter.hashes).toBe(1);
+  });
+
+  it('stop the hash when nobody waits for it any more', async () => {
+    const seen: (AbortSignal | undefined)[] = [];
+    jest.spyOn(task, 'verify').mockImplementation((_digest, own) => {
+      seen.push(own);
+      return new Promise((_resolve, reject) => {
+        own?.addEventListener('abort', () => {
+          reject(own.reason as Error);
+        });
+      });
+    });
+    const impatient = new AbortController();
+    const only = outputs.deliver(fetchedJustNow(), digest, undefined, impatient.signal);
+    await waitFor(() => seen.length > 0, { what: 'the hash to begin' });
+    impatient.abort();
+    await expect(only).rejects.toMatchObject({ code: 'cancelled' });
+    expect(seen.map((own) => own?.aborted)).toEqual([true]);
   });
 });

@@ -3,6 +3,7 @@ import { isAbsolute } from 'node:path';
 import { DfError, isErrnoException } from '@dragonfly/errors';
 import { isComputable, tryParseDigest } from '@dragonfly/ids';
 import type { PieceStore, StoredTask } from '@dragonfly/piece-store';
+import { unlessAborted } from '../backoff.js';
 import type { DownloadResult } from './task-run.js';
 
 /** Digest checks that are remembered, so that a second download of a large file need not hash it again. */
@@ -17,9 +18,17 @@ export interface OutputRequest {
   readonly owner?: { readonly uid: number; readonly gid: number };
 }
 
+/** A content being hashed for everybody who asked for it. */
+interface Hashing {
+  readonly answer: Promise<boolean>;
+  readonly stop: AbortController;
+  users: number;
+}
+
 /** Makes finished downloads visible: checked first, then linked or copied under their name in one step. */
 export class OutputWriter {
   private readonly verified = new Set<string>();
+  private readonly hashing = new Map<string, Hashing>();
 
   /** @param store of the tasks; content that is not what its requester expected goes, unless others use it */
   constructor(private readonly store: Pick<PieceStore, 'evict'>) {}
@@ -75,13 +84,39 @@ export class OutputWriter {
     });
   }
 
+  /** Of requests that come together one hash serves all. */
   private async hasDigest(task: StoredTask, digest: string, signal: AbortSignal): Promise<boolean> {
     const key = `${task.kind} ${task.id} ${task.meta.createdAtMs} ${digest}`;
     if (this.verified.has(key)) return true;
-    if (!(await task.verify(digest, signal))) return false;
+    const known = this.hashing.get(key);
+    const hashing = known === undefined || known.stop.signal.aborted ? this.hash(task, digest, key) : known;
+    hashing.users += 1;
+    try {
+      return await unlessAborted(hashing.answer, signal);
+    } finally {
+      hashing.users -= 1;
+      if (hashing.users === 0) hashing.stop.abort(new DfError('cancelled', 'nobody wants the digest any more'));
+    }
+  }
+
+  private hash(task: StoredTask, digest: string, key: string): Hashing {
+    const stop = new AbortController();
+    const answer = task.verify(digest, stop.signal).then((isRight) => {
+      if (isRight) this.remember(key);
+      return isRight;
+    });
+    const hashing: Hashing = { answer, stop, users: 0 };
+    this.hashing.set(key, hashing);
+    const forget = (): void => {
+      if (this.hashing.get(key) === hashing) this.hashing.delete(key);
+    };
+    answer.then(forget, forget);
+    return hashing;
+  }
+
+  private remember(key: string): void {
     this.verified.add(key);
     const oldest = this.verified.values().next().value;
     if (this.verified.size > MAX_REMEMBERED_DIGESTS && oldest !== undefined) this.verified.delete(oldest);
-    return true;
   }
 }

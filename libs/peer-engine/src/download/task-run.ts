@@ -2,7 +2,7 @@ import { DfError } from '@dragonfly/errors';
 import { piecesOfRange, type ByteRange, type PieceSpan } from '@dragonfly/ids';
 import type { PieceRecord, StoredTask } from '@dragonfly/piece-store';
 import type { Logger } from '@dragonfly/telemetry';
-import { RateLimiter } from '@dragonfly/vortex';
+import { unlessAborted } from '../backoff.js';
 import { isContentChange } from '../source/source-plan.js';
 import { Attempt } from './attempt.js';
 import type { AttemptServices } from './attempt-services.js';
@@ -10,6 +10,7 @@ import { resolveRange } from './byte-range.js';
 import { asksAlike, type DownloadRequest } from './download-request.js';
 import { PieceTracker } from './piece-tracker.js';
 import { markFailed, type PreparedTask } from './preparation.js';
+import { SharedRate } from './shared-rate.js';
 import { noTraffic, type Traffic, type TrafficOrigin } from './traffic.js';
 
 /** Attempts one request may begin: its own, and one more when the origin's content changed under it. */
@@ -63,7 +64,14 @@ interface RunningAttempt {
   readonly attempt: Attempt;
   readonly finished: Promise<void>;
   readonly stop: AbortController;
+  readonly rate: SharedRate;
   users: number;
+}
+
+/** A stored content that the origin no longer has. */
+interface Discarded {
+  readonly task: StoredTask;
+  readonly done: Promise<void>;
 }
 
 /**
@@ -76,6 +84,8 @@ export class TaskRun {
   private readonly stopped = new AbortController();
   /** How the latest download ended that did not bring its pieces. */
   private failed: { readonly task: StoredTask; readonly error: DfError } | undefined;
+  /** The latest content that was thrown away because the origin changed it. */
+  private discarded: Discarded | undefined;
   /** Requests being served; the owner keeps the count. */
   users = 0;
 
@@ -122,26 +132,42 @@ export class TaskRun {
   async serve(request: DownloadRequest, observer: DownloadObserver, outer: AbortSignal): Promise<DownloadResult> {
     const signal = AbortSignal.any([outer, this.stopped.signal]);
     for (let own = 1; ; own += 1) {
+      let task: StoredTask | undefined;
       try {
-        return await this.serveOnce(request, observer, signal, own === 1);
+        ({ task } = await this.prepare(request, signal));
+        return await this.serveTask(task, request, observer, signal, own === 1);
       } catch (caught) {
         const error = signal.aborted ? DfError.from(signal.reason, 'cancelled') : DfError.from(caught);
-        if (!isContentChange(error) || own >= MAX_OWN_ATTEMPTS || this.users > 1) throw error;
-        // Pieces of the old content are worthless: begin again with the new one.
-        this.services.log.info({ taskId: request.taskId }, 'the content changed at the origin, beginning again');
-        this.preparing = undefined;
-        await this.services.discard(request);
+        if (signal.aborted || task === undefined || own >= MAX_OWN_ATTEMPTS) throw error;
+        if (!isContentChange(error) && this.discarded?.task !== task) throw error;
+        await unlessAborted(this.discard(task, request), signal);
       }
     }
   }
 
-  private async serveOnce(
+  /**
+   * Throws the old content away, once however many requests have noticed that it is old; all of them begin again with the
+   * new one.
+   */
+  private discard(task: StoredTask, request: DownloadRequest): Promise<void> {
+    if (this.discarded?.task !== task) {
+      this.services.log.info({ taskId: request.taskId }, 'the content changed at the origin, beginning again');
+      this.preparing = undefined;
+      const done = this.services.discard(request);
+      this.discarded = { task, done };
+      const reason = new DfError('cancelled', 'the content changed at the origin');
+      for (const running of this.attempts) if (running.attempt.task === task) running.stop.abort(reason);
+    }
+    return this.discarded.done;
+  }
+
+  private async serveTask(
+    task: StoredTask,
     request: DownloadRequest,
     observer: DownloadObserver,
     signal: AbortSignal,
     isFirst: boolean,
   ): Promise<DownloadResult> {
-    const { task } = await this.prepare(request, signal);
     const unpin = task.pin();
     const traffic = noTraffic();
     const length = task.contentLengthBytes;
@@ -230,7 +256,7 @@ export class TaskRun {
           throw caught;
         }
       } finally {
-        this.leave(joined.running);
+        this.leave(joined.running, request);
       }
       joined = this.join(request, tracker, task);
     }
@@ -249,8 +275,10 @@ export class TaskRun {
   ): { running: RunningAttempt; isOwn: boolean } {
     const missing = tracker.missing();
     for (const running of this.attempts) {
-      if (!running.stop.signal.aborted && covers(running.attempt.wanted, missing)) {
+      const isOfTask = running.attempt.task === task && !running.stop.signal.aborted;
+      if (isOfTask && covers(running.attempt.wanted, missing)) {
         running.users += 1;
+        running.rate.add(request, request.rateLimitBytesPerSecond);
         return { running, isOwn: false };
       }
     }
@@ -267,19 +295,20 @@ export class TaskRun {
         ? task.contentLengthBytes
         : resolveRange(request.range, task.contentLengthBytes).length;
     const stop = new AbortController();
+    const rate = new SharedRate();
+    rate.add(request, request.rateLimitBytesPerSecond);
     const attempt = new Attempt(
       {
         task,
         request,
         wanted,
         usesScheduler: this.services.usesScheduler(request, wantedBytes),
-        limiters:
-          request.rateLimitBytesPerSecond === undefined ? [] : [new RateLimiter(request.rateLimitBytesPerSecond)],
+        limiters: [rate.limiter],
         log: this.services.log.child({ taskId: task.id }),
       },
       this.services.attempts,
     );
-    const running: RunningAttempt = { request, attempt, finished: attempt.run(stop.signal), stop, users: 1 };
+    const running: RunningAttempt = { request, attempt, finished: attempt.run(stop.signal), stop, rate, users: 1 };
     this.attempts.add(running);
     const forget = (): void => {
       this.attempts.delete(running);
@@ -288,8 +317,9 @@ export class TaskRun {
     return running;
   }
 
-  private leave(running: RunningAttempt): void {
+  private leave(running: RunningAttempt, request: DownloadRequest): void {
     running.users -= 1;
+    running.rate.remove(request);
     // One that has all its pieces only says goodbye to the scheduler, and may do so in its own time.
     if (running.users > 0 || running.attempt.isDone()) return;
     running.stop.abort(new DfError('cancelled', 'nobody wants the download any more'));
@@ -302,18 +332,4 @@ function covers(wanted: PieceSpan | undefined, missing: readonly number[] | unde
   return (
     missing !== undefined && missing.every((number) => number >= wanted.first && number < wanted.first + wanted.count)
   );
-}
-
-async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  if (signal.aborted) throw DfError.from(signal.reason, 'cancelled');
-  const aborted = Promise.withResolvers<never>();
-  const onAbort = (): void => {
-    aborted.reject(DfError.from(signal.reason, 'cancelled'));
-  };
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    return await Promise.race([promise, aborted.promise]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
 }

@@ -4,18 +4,21 @@ import type { Logger } from '@dragonfly/telemetry';
 import { addressOf } from '../host/identity.js';
 import type { ParentConnections } from './parent-connections.js';
 import { parentWeight, type ParentBandwidth } from './parent-weight.js';
+import { SilenceWatch } from './silence-watch.js';
 
 /** A host that sent load samples and then none for this long is taken for dead (they come every second). */
-const SILENCE_MS = 10_000;
+const SILENCE_MS = 5000;
 /** The first sample comes with the answer to the call; one who accepts connections and answers nothing is no parent. */
-const FIRST_SAMPLE_MS = 5000;
+const FIRST_SAMPLE_MS = 3000;
 
 /** A host that this daemon fetches from, for as long as somebody does. */
 export interface ParentHost {
   /** Worth of asking it now; see `parentWeight`. */
   weight(): number;
-  /** Whether it has stopped sending samples, or has been asked for them and says nothing at all. */
+  /** Whether it has stopped to say anything, or has been asked for samples and never sent one. To be asked every second. */
   isSilent(): boolean;
+  /** It said or sent something, by whatever way. */
+  heard(): void;
   pieceStarted(): void;
   pieceEnded(): void;
   /** To be called exactly once. */
@@ -31,8 +34,8 @@ interface Entry {
   users: number;
   inFlight: number;
   bandwidth: ParentBandwidth | undefined;
-  /** When it counts as silent, unless a sample comes; undefined once its stream has ended: it may have no such samples. */
-  silentAtMs: number | undefined;
+  /** Undefined once its stream of samples has ended: it may have none. */
+  silence: SilenceWatch | undefined;
   readonly stop: AbortController;
 }
 
@@ -51,7 +54,10 @@ export class SyncedParentHosts implements ParentHosts {
     entry.users += 1;
     return {
       weight: () => parentWeight(entry.bandwidth, entry.inFlight),
-      isSilent: () => entry.silentAtMs !== undefined && performance.now() > entry.silentAtMs,
+      isSilent: () => entry.silence?.isSilent() ?? false,
+      heard: () => {
+        entry.silence?.heard(SILENCE_MS);
+      },
       pieceStarted: () => {
         entry.inFlight += 1;
       },
@@ -72,7 +78,7 @@ export class SyncedParentHosts implements ParentHosts {
       users: 0,
       inFlight: 0,
       bandwidth: bandwidthOf(host.network),
-      silentAtMs: performance.now() + FIRST_SAMPLE_MS,
+      silence: new SilenceWatch(FIRST_SAMPLE_MS),
       stop: new AbortController(),
     };
     this.entries.set(host.id, entry);
@@ -86,13 +92,13 @@ export class SyncedParentHosts implements ParentHosts {
       const call = connection.client.syncHost({ hostId: this.hostId, peerId });
       for await (const sample of readStream<commonV2.Host>(call, { signal: entry.stop.signal })) {
         entry.bandwidth = bandwidthOf(sample.network) ?? entry.bandwidth;
-        entry.silentAtMs = performance.now() + SILENCE_MS;
+        entry.silence?.heard(SILENCE_MS);
       }
     } catch (error) {
       // Weights are advice: without samples the announced bandwidth goes on to serve.
       if (!entry.stop.signal.aborted) this.log.debug({ parent: host.id, err: error }, 'no load samples of a parent');
     } finally {
-      entry.silentAtMs = undefined;
+      entry.silence = undefined;
       connection.release();
     }
   }

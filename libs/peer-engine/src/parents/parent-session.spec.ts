@@ -41,6 +41,7 @@ function aSession(overrides: Partial<ParentSessionOptions>): ParentSession {
       acquire: () => ({
         weight: () => 1,
         isSilent: () => false,
+        heard: () => {},
         pieceStarted: () => {},
         pieceEnded: () => {},
         release: () => {},

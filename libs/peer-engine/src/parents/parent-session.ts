@@ -11,7 +11,7 @@ import type { PieceFetcher } from './piece-fetcher.js';
 import { ReadyPieces } from './ready-pieces.js';
 
 /** How often parents are looked at for a sign of life. */
-const LIFE_CHECK_INTERVAL_MS = 2000;
+const LIFE_CHECK_INTERVAL_MS = 500;
 
 /** How fetching from one set of parents ended. */
 export type SessionOutcome = 'complete' | 'exhausted';
@@ -127,6 +127,7 @@ export class ParentSession {
   }
 
   private takeOffer(parent: Parent, offer: OfferedPiece): void {
+    parent.load.heard();
     if (!this.remaining.has(offer.number) || !parent.isUsable) return;
     const { contentLengthBytes, pieceLengthBytes } = this.options.task;
     const expected = pieceRange(offer.number, contentLengthBytes ?? 0, pieceLengthBytes);
@@ -209,6 +210,7 @@ export class ParentSession {
         limiters,
         signal,
       });
+      parent.load.heard();
       this.remaining.delete(offer.number);
       this.options.onPiece(record);
     } catch (caught) {
