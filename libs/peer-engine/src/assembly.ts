@@ -4,6 +4,7 @@ import { DfError } from '@dragonfly/errors';
 import { LightServer } from '@dragonfly/light';
 import { GarbageCollector } from '@dragonfly/piece-store';
 import { Readiness } from '@dragonfly/telemetry';
+import { StoredTasksAnnouncer } from './announce/stored-tasks-announcer.js';
 import { ClusterMembership } from './cluster-membership.js';
 import type { DaemonConfig } from './config/schema.js';
 import { DataPlane } from './data-plane.js';
@@ -134,6 +135,9 @@ async function build(options: PeerEngineOptions, closing: (() => Promise<void> |
     tls,
     readiness,
     log,
+    onHostKnown: (link) => {
+      storedTasks.onHostKnown(link);
+    },
     hostNow: async () =>
       hostMessage(
         {
@@ -154,6 +158,13 @@ async function build(options: PeerEngineOptions, closing: (() => Promise<void> |
   });
   const transfer = new Transfer({ config, data, hostId: identity.hostId, parentTls: tls.parent, metrics, log });
   const attempts = attemptServices(config, identity, membership, transfer);
+  const finished = new FinishedAnnouncer(attempts, log);
+  const storedTasks = new StoredTasksAnnouncer({
+    store: data.store,
+    schedulersFor: (taskId) => membership.schedulers.forTask(taskId),
+    newPeerId: () => identity.newPeerId(),
+    announce: (task, link, peerId, signal) => finished.announceStored(task, link, peerId, signal),
+  });
   const requests = new InstrumentedRequests(metrics, idle, log);
   const downloads = new DownloadManager(
     {
@@ -189,7 +200,7 @@ async function build(options: PeerEngineOptions, closing: (() => Promise<void> |
     store: data.store,
     downloads,
     tasks,
-    finished: new FinishedAnnouncer(attempts, log),
+    finished,
     network,
     counters,
     log,
@@ -267,6 +278,7 @@ async function build(options: PeerEngineOptions, closing: (() => Promise<void> |
       await light.close();
       await gc.stop();
       await downloads.stop();
+      await storedTasks.stop();
       await membership.leave();
       await tls.keeper?.stop();
       network.stop();
@@ -300,7 +312,7 @@ function attemptServices(
     concurrentPieceCount: config.download.concurrentPieceCount,
     schedulersFor: (taskId) => membership.schedulers.forTask(taskId),
     openConversation: (link, taskId, peerId) => membership.openConversation(link, taskId, peerId),
-    announceHost: (link, signal) => membership.announcer.announceTo(link, signal),
+    announceHost: (link, signal) => membership.announcer.announceAgain(link, signal),
     reportDown: (link, reason) => {
       membership.schedulers.reportDown(link, reason);
     },

@@ -35,6 +35,8 @@ export interface ClusterMembershipOptions {
   readonly log: Logger;
   /** The announcement of this moment. */
   readonly hostNow: () => Promise<commonV2.Host>;
+  /** A scheduler knows this host from now on, and nothing yet of what it has stored. */
+  readonly onHostKnown: (link: SchedulerLink) => void;
 }
 
 /** What ties the daemon to its cluster: manager, schedulers, its announcements and, for a seed peer, its registration. */
@@ -72,6 +74,7 @@ export class ClusterMembership {
       onState: (announced, known) => {
         this.reportAnnounced(announced, known);
       },
+      onHostKnown: options.onHostKnown,
     });
     this.seeds = new SeedPresence(() => this.schedulers.all, config.dynconfig.refreshInterval, log);
     const split = config.manager.addr ? splitAddress(config.manager.addr) : undefined;

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { jest } from '@jest/globals';
-import { freePort, tempDir, waitFor, type TempDir } from '@dragonfly/testkit';
+import { Content, CountingOrigin, freePort, tempDir, waitFor, type TempDir } from '@dragonfly/testkit';
 import { PEER_PROFILE, SEED_PROFILE, type RoleProfile } from '../src/index.js';
 import { TestDaemon, type TestDaemonOptions } from './test-daemon.js';
 import { TestManager } from './test-manager.js';
@@ -165,5 +165,61 @@ describe('a peer', () => {
     expect(a.engine.readiness.snapshot().conditions['scheduler-available']?.detail).toBe('2 usable');
     expect(other.hosts.has(a.hostId)).toBe(true);
     await other.stop();
+  });
+});
+
+describe('a daemon with finished tasks', () => {
+  const CONTENT = new Content(5 * 1024 * 1024);
+  let origin: CountingOrigin;
+
+  beforeEach(async () => {
+    origin = await CountingOrigin.start();
+  });
+
+  afterEach(async () => {
+    await origin.close();
+  });
+
+  /** What the scheduler was told without being asked for parents. */
+  function announcedTasks(hostId: string): string[] {
+    const announced = scheduler.peers
+      .filter((peer) => peer.hostId === hostId && peer.end === 'finished')
+      .filter(({ reports: [first] }) => first?.$case === 'registerPeerRequest' && first.value.download?.metadataOnly);
+    // This scheduler, unlike real ones, hears of the same peer twice.
+    return [...new Set(announced.map(({ taskId }) => taskId))];
+  }
+
+  it('is a parent again after its own restart', async () => {
+    const url = origin.put('/file', CONTENT);
+    const before = await daemon('a', PEER_PROFILE);
+    await ready(before);
+    const { taskId } = await before.get({ url, output: dir.file('1.out') });
+    await before.stop();
+    daemons.splice(0);
+    scheduler.peers.splice(0);
+    const after = await daemon('a', PEER_PROFILE);
+    await waitFor(() => announcedTasks(after.hostId).length > 0, { what: 'the announcement of the task' });
+    expect(announcedTasks(after.hostId)).toEqual([taskId]);
+    const child = await daemon('b', PEER_PROFILE);
+    await ready(child);
+    const done = await child.get({ url, output: dir.file('2.out') });
+    expect(done.traffic.fromPeers).toBe(CONTENT.lengthBytes);
+    expect(origin.bodyBytesSent('/file')).toBe(CONTENT.lengthBytes);
+  });
+
+  it('tells them to a scheduler that has lost its memory, and not of what it has not got whole', async () => {
+    const url = origin.put('/file', CONTENT);
+    const a = await daemon('a', PEER_PROFILE);
+    await ready(a);
+    const { taskId } = await a.get({ url, output: dir.file('1.out') });
+    const range = { start: 0, length: 10 };
+    await a.get({ url: origin.put('/other', new Content(10 * 1024 * 1024)), output: dir.file('2.out'), range });
+    const { port } = scheduler;
+    await scheduler.stop();
+    scheduler.hosts.clear();
+    scheduler.peers.splice(0);
+    await scheduler.serve(port);
+    await waitFor(() => announcedTasks(a.hostId).length > 0, { what: 'the announcement of the task' });
+    expect(announcedTasks(a.hostId)).toEqual([taskId]);
   });
 });

@@ -21,6 +21,8 @@ export interface HostAnnouncerOptions {
   readonly log: Logger;
   /** Told after every round and after every announcement out of turn. */
   readonly onState: (announced: number, known: number) => void;
+  /** A scheduler has taken the announcement that knew nothing of this host: it is new, or has lost its memory. */
+  readonly onHostKnown: (link: SchedulerLink) => void;
 }
 
 /**
@@ -49,8 +51,16 @@ export class HostAnnouncer {
       { host, interval: msToDuration(this.options.intervalMs) },
       { deadlineMs: CALL_DEADLINE_MS, signal },
     );
+    const isNew = !this.announced.has(link);
     this.announced.add(link);
     this.report();
+    if (isNew) this.options.onHostKnown(link);
+  }
+
+  /** The same to one that says that it does not know this host. @throws DfError */
+  async announceAgain(link: SchedulerLink, signal: AbortSignal): Promise<void> {
+    this.announced.delete(link);
+    await this.announceTo(link, signal);
   }
 
   /** A scheduler became usable. It may have been restarted and know nothing. */

@@ -13,7 +13,7 @@ import { commonV2, durationToMs } from '@dragonfly/proto';
 import { parseRangeHeader, type RangeSpec } from './byte-range.js';
 
 /** Level 6: what today's command line sends when nothing is said. */
-const DEFAULT_PRIORITY = commonV2.Priority.LEVEL6;
+export const DEFAULT_PRIORITY = commonV2.Priority.LEVEL6;
 
 /** One request for a task or a part of it, whichever door it came through. */
 export interface DownloadRequest {
