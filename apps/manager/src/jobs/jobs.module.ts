@@ -3,8 +3,6 @@ import { type DynamicModule, Module, type Provider } from '@nestjs/common';
 import { GcService } from '../gc/gc.service.js';
 import { ImageDistributionService } from '../image-distribution/image-distribution.service.js';
 import { PeerSync, PeerSyncSettings } from '../peers/peer-sync.js';
-import { PeersController } from '../peers/peers.controller.js';
-import { PeersService } from '../peers/peers.service.js';
 import { DirectoryLister } from '../preheat/directory-lister.js';
 import { PreheatPlanner } from '../preheat/preheat-planner.js';
 import { SeedLister } from '../preheat/seed-lister.js';
@@ -32,7 +30,7 @@ export class JobsModule {
     return {
       module: JobsModule,
       imports: [platform],
-      controllers: [JobsController, PeersController],
+      controllers: [JobsController],
       providers: [
         ...connections(parts),
         JobsService,
@@ -48,7 +46,6 @@ export class JobsModule {
         WebhookSender,
         GcService,
         PeerSync,
-        PeersService,
         ImageDistributionService,
       ],
     };
