@@ -1,6 +1,7 @@
 import { type Clock, findHostGarbage, findPeerGarbage, findTaskGarbage, type Timer } from '@dragonfly/scheduling';
 import type { SchedulerConfig } from './config/scheduler-config.js';
 import type { HostService } from './hosts/host-service.js';
+import type { DurableEngines } from './persistent/durable-engine.js';
 import { deletePeer, type SchedulerState } from './scheduler-state.js';
 
 /** Forgets peers, tasks and hosts that have gone, each on its own interval. */
@@ -10,6 +11,7 @@ export class GarbageCollector {
   constructor(
     private readonly state: SchedulerState,
     private readonly hosts: HostService,
+    private readonly durable: DurableEngines,
     private readonly config: SchedulerConfig['scheduler']['gc'],
   ) {}
 
@@ -60,8 +62,9 @@ export class GarbageCollector {
 
   collectHosts(): void {
     for (const host of findHostGarbage(this.state.resources, this.state.clock.nowMs())) {
-      this.hosts.remove(host, 'host has missed its announcements');
+      this.hosts.missed(host);
     }
+    void this.durable.collectHosts();
   }
 
   /** Repeats on the injected clock; a run that throws is logged and does not end the repetition. */

@@ -8,12 +8,16 @@ const COMMAND_TIMEOUT_MS = 1000;
 /** Lost connections are logged at most this often. */
 const ERROR_LOG_INTERVAL_MS = 30_000;
 
+/** Database of persistent tasks: the original's, whatever else is configured. */
+export const PERSISTENT_TASKS_DB = 0;
+
 /**
  * What the schedulers of a cluster share.
+ * @param db number of the database
  * @returns undefined when no Redis is configured: this scheduler is alone
  * @throws DfError `invalid-argument` for addresses that make no sense
  */
-export function openKv(config: SchedulerConfig, log: Logger): Kv | undefined {
+export function openKv(config: SchedulerConfig, log: Logger, db = config.database.redis.backendDB): Kv | undefined {
   const { redis } = config.database;
   const addresses = redis.addrs.filter((addr) => addr !== '').map(redisAddress);
   if (addresses.length === 0) return undefined;
@@ -31,7 +35,7 @@ export function openKv(config: SchedulerConfig, log: Logger): Kv | undefined {
     ...optional('password', redis.password),
     ...optional('sentinelUsername', redis.sentinelUsername),
     ...optional('sentinelPassword', redis.sentinelPassword),
-    db: redis.backendDB,
+    db,
     commandTimeoutMs: COMMAND_TIMEOUT_MS,
     connectTimeoutMs: COMMAND_TIMEOUT_MS,
     onError: (error) => {

@@ -1,3 +1,4 @@
+import type { VolatileTaskKind } from '@dragonfly/scheduling';
 import { Counter, Gauge, Registry, Summary } from 'prom-client';
 import { AnnouncedHostMetrics } from './metrics/announced-host-metrics.js';
 import { type CallCounters, callCounters, PREFIX } from './metrics/call-counters.js';
@@ -12,8 +13,8 @@ const SUMMARY_AGE_BUCKETS = 5;
 const PEER_LABELS = ['priority', 'task_type', 'host_type'] as const;
 const PIECE_LABELS = ['traffic_type', 'task_type', 'host_type'] as const;
 
-/** Only standard tasks are scheduled so far. */
-const TASK_TYPE = 'STANDARD';
+const TASK_TYPES = { standard: 'STANDARD', cache: 'CACHE' } as const;
+const KINDS = ['standard', 'cache'] as const;
 
 const VERSION_LABELS = [
   'major',
@@ -30,6 +31,8 @@ const VERSION_LABELS = [
 const TRAFFIC_TYPES = ['BACK_TO_SOURCE', 'REMOTE_PEER', 'LOCAL_PEER'] as const;
 const HOST_TYPES = ['normal', 'super'] as const;
 export type HostType = (typeof HOST_TYPES)[number];
+/** One count for every task type, traffic type and host type. */
+const CELL_COUNT = KINDS.length * TRAFFIC_TYPES.length * HOST_TYPES.length;
 
 /** Upper bounds in bytes of the content lengths that a `task_size_level` stands for, from level 1 on. */
 const MIB = 1024 ** 2;
@@ -114,10 +117,10 @@ export class SchedulerMetrics {
   });
 
   /** Counts per piece are kept in plain arrays and turned into metrics when somebody asks for them. */
-  readonly #piecesFinished = new Float64Array(TRAFFIC_TYPES.length * HOST_TYPES.length);
-  readonly #piecesFailed = new Float64Array(TRAFFIC_TYPES.length * HOST_TYPES.length);
-  readonly #sourcePiecesFailed = new Float64Array(TRAFFIC_TYPES.length * HOST_TYPES.length);
-  readonly #trafficBytes = new Float64Array(TRAFFIC_TYPES.length * HOST_TYPES.length);
+  readonly #piecesFinished = new Float64Array(CELL_COUNT);
+  readonly #piecesFailed = new Float64Array(CELL_COUNT);
+  readonly #sourcePiecesFailed = new Float64Array(CELL_COUNT);
+  readonly #trafficBytes = new Float64Array(CELL_COUNT);
 
   constructor({ waitingPeers, version, perHost = false }: SchedulerMetricsOptions) {
     this.hostTraffic = perHost ? new HostTrafficMetrics(this.registry) : undefined;
@@ -162,20 +165,25 @@ export class SchedulerMetrics {
   }
 
   /** @param trafficType the wire number of common.v2.TrafficType */
-  pieceFinished(trafficType: number, hostType: HostType, lengthBytes: number): void {
-    const index = cellOf(trafficType, hostType);
+  pieceFinished(
+    trafficType: number,
+    hostType: HostType,
+    lengthBytes: number,
+    kind: VolatileTaskKind = 'standard',
+  ): void {
+    const index = cellOf(trafficType, hostType, kind);
     this.#piecesFinished[index] = (this.#piecesFinished[index] ?? 0) + 1;
     this.#trafficBytes[index] = (this.#trafficBytes[index] ?? 0) + lengthBytes;
   }
 
   /** The source did not give a piece. */
-  sourcePieceFailed(hostType: HostType): void {
-    const index = cellOf(0, hostType);
+  sourcePieceFailed(hostType: HostType, kind: VolatileTaskKind = 'standard'): void {
+    const index = cellOf(0, hostType, kind);
     this.#sourcePiecesFailed[index] = (this.#sourcePiecesFailed[index] ?? 0) + 1;
   }
 
-  pieceFailed(trafficType: number, hostType: HostType): void {
-    const index = cellOf(trafficType, hostType);
+  pieceFailed(trafficType: number, hostType: HostType, kind: VolatileTaskKind = 'standard'): void {
+    const index = cellOf(trafficType, hostType, kind);
     this.#piecesFailed[index] = (this.#piecesFailed[index] ?? 0) + 1;
   }
 
@@ -203,10 +211,12 @@ export class SchedulerMetrics {
       registers: [this.registry],
       collect() {
         this.reset();
-        for (const [typeIndex, type] of TRAFFIC_TYPES.entries()) {
-          for (const [hostIndex, hostType] of HOST_TYPES.entries()) {
-            const value = cells[typeIndex * HOST_TYPES.length + hostIndex] ?? 0;
-            if (value > 0) this.inc({ [typeLabel]: type, task_type: TASK_TYPE, host_type: hostType }, value);
+        for (const kind of KINDS) {
+          for (const [traffic, type] of TRAFFIC_TYPES.entries()) {
+            for (const hostType of HOST_TYPES) {
+              const value = cells[cellOf(traffic, hostType, kind)] ?? 0;
+              if (value > 0) this.inc({ [typeLabel]: type, task_type: TASK_TYPES[kind], host_type: hostType }, value);
+            }
           }
         }
       },
@@ -221,15 +231,20 @@ export interface PeerCounters {
 }
 
 /** Labels of a peer. */
-export function peerLabels(priority: number, isSeed: boolean): Record<(typeof PEER_LABELS)[number], string> {
-  return { priority: `LEVEL${priority}`, task_type: TASK_TYPE, host_type: hostTypeOf(isSeed) };
+export function peerLabels(
+  priority: number,
+  isSeed: boolean,
+  kind: VolatileTaskKind = 'standard',
+): Record<(typeof PEER_LABELS)[number], string> {
+  return { priority: `LEVEL${priority}`, task_type: TASK_TYPES[kind], host_type: hostTypeOf(isSeed) };
 }
 
 export function hostTypeOf(isSeed: boolean): HostType {
   return isSeed ? 'super' : 'normal';
 }
 
-function cellOf(trafficType: number, hostType: HostType): number {
+function cellOf(trafficType: number, hostType: HostType, kind: VolatileTaskKind): number {
   const type = trafficType > 0 && trafficType < TRAFFIC_TYPES.length ? Math.floor(trafficType) : 0;
-  return type * HOST_TYPES.length + (hostType === 'super' ? 1 : 0);
+  const place = KINDS.indexOf(kind) * TRAFFIC_TYPES.length + type;
+  return place * HOST_TYPES.length + (hostType === 'super' ? 1 : 0);
 }

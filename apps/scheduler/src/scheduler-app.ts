@@ -12,10 +12,13 @@ import { DynamicSettings } from './dynconfig/dynamic-config.js';
 import { LocalDynconfig } from './dynconfig/local-dynconfig.js';
 import { ManagerGateway } from './dynconfig/manager-gateway.js';
 import { ManagerLink } from './dynconfig/manager-link.js';
-import { SchedulerController, UnimplementedController } from './grpc/scheduler.controller.js';
+import { CacheController } from './grpc/cache.controller.js';
+import { PersistentCacheController } from './grpc/persistent-cache.controller.js';
+import { PersistentController } from './grpc/persistent.controller.js';
+import { SchedulerController } from './grpc/scheduler.controller.js';
 import { PushController } from './grpc/push.controller.js';
 import { SourceController } from './grpc/source.controller.js';
-import { openKv } from './kv.js';
+import { openKv, PERSISTENT_TASKS_DB } from './kv.js';
 import { type LinkTls, linkTls } from './link-tls.js';
 import { SchedulerCore } from './scheduler-core.js';
 import { GrpcSeedProbe, type SeedProbe } from './seeds/seed-probe.js';
@@ -67,6 +70,7 @@ export class SchedulerApp {
     const settings = new DynamicSettings(log);
     const tls = await linkTls(config, options.isRoot, log, options.signal ?? new AbortController().signal);
     const kv = openKv(config, log);
+    const durableKv = openKv(config, log, PERSISTENT_TASKS_DB);
     const source = await SourceControl.open({
       config,
       store: kv?.store,
@@ -83,6 +87,7 @@ export class SchedulerApp {
       peerTls: tls.peer,
       remoteIp: identityOf(config, config.server.port).ip,
       registryGuard: new AddressGuard(config.job.registry),
+      durableKv,
       clock,
       random: Math.random,
       plugin: await loadPlugin(config, log),
@@ -94,7 +99,12 @@ export class SchedulerApp {
         readiness.set('seed-peers-usable', awaited === 0, detail);
       },
     });
-    const undo: (() => void | Promise<void>)[] = [() => tls.keeper?.stop(), () => kv?.close(), () => source.close()];
+    const undo: (() => void | Promise<void>)[] = [
+      () => tls.keeper?.stop(),
+      () => kv?.close(),
+      () => durableKv?.close(),
+      () => source.close(),
+    ];
     const stopAll = async (): Promise<void> => {
       for (const step of undo.splice(0).reverse()) await step();
     };
@@ -222,7 +232,9 @@ class SchedulerModule {
         PreheatController,
         SourceController,
         PushController,
-        UnimplementedController,
+        PersistentController,
+        PersistentCacheController,
+        CacheController,
       ],
       providers: [{ provide: SchedulerCore, useValue: core }],
     };

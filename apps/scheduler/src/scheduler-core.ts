@@ -1,5 +1,13 @@
 import type { AddressGuard } from '@dragonfly/registry';
-import { type Clock, ParentScheduler, Resources, type SeedGateway, type Strategy } from '@dragonfly/scheduling';
+import {
+  type Clock,
+  ParentScheduler,
+  Resources,
+  type SeedGateway,
+  type Strategy,
+  type VolatileTaskKind,
+} from '@dragonfly/scheduling';
+import { createMemoryKv, type Kv } from '@dragonfly/kv';
 import type { ClientTls } from '@dragonfly/rpc';
 import type { Logger } from '@dragonfly/telemetry';
 import { type AnnounceCall, PeerSession } from './announce/peer-session.js';
@@ -11,6 +19,7 @@ import { createJobs, type Jobs } from './jobs/create-jobs.js';
 import { SchedulerMetrics } from './metrics.js';
 import { ParentPusher } from './push/parent-pusher.js';
 import { Subscribers } from './push/subscribers.js';
+import { DurableEngines } from './persistent/durable-engine.js';
 import type { SchedulerState } from './scheduler-state.js';
 import { type SeedCounts, SeedDirectory } from './seeds/seed-directory.js';
 import type { SeedProbe } from './seeds/seed-probe.js';
@@ -21,6 +30,9 @@ import { StatService } from './stat/stat-service.js';
 import { StrategyDesk } from './strategies/strategy-desk.js';
 import { StrategyMetrics } from './strategies/strategy-metrics.js';
 import { AnnouncedHosts } from './wire/wire-records.js';
+
+/** Without Redis: tasks and peers of persistent kinds that are remembered. */
+const MAX_DURABLE_KEYS = 200_000;
 
 export interface SchedulerCoreOptions {
   readonly config: SchedulerConfig;
@@ -34,6 +46,8 @@ export interface SchedulerCoreOptions {
   readonly registryGuard: AddressGuard;
   /** Asks seeds in another way than over gRPC; for a scheduler that is run inside another program. */
   readonly seedGateway?: SeedGateway;
+  /** Where persistent tasks are kept; whoever made it closes it. @default the memory of this process */
+  readonly durableKv?: Kv | undefined;
   readonly clock: Clock;
   /** Uniform in [0, 1). */
   readonly random: () => number;
@@ -56,6 +70,7 @@ export class SchedulerCore {
   readonly jobs: Jobs;
   readonly subscribers: Subscribers;
   readonly #pusher: ParentPusher;
+  readonly durable: DurableEngines;
   readonly #seeds: SeedDirectory;
   readonly #gateway: GrpcSeedGateway;
   readonly #sessions = new Set<PeerSession>();
@@ -124,7 +139,16 @@ export class SchedulerCore {
       strategies,
       log,
     };
-    this.hosts = new HostService(this.state, this.#seeds);
+    this.durable = new DurableEngines({
+      state: this.state,
+      kv: options.durableKv ?? createMemoryKv({ now: () => clock.nowMs(), maxKeys: MAX_DURABLE_KEYS }),
+      clusterId: config.manager.schedulerClusterID,
+      limits: settings.limits,
+      random: options.random,
+      peerTls: options.peerTls,
+      ip: options.remoteIp,
+    });
+    this.hosts = new HostService(this.state, this.#seeds, this.durable);
     this.stat = new StatService(this.state);
     this.source = new SourceService({ leases: options.source.leases, resources, scheduler, clock, log });
     this.jobs = createJobs({
@@ -136,11 +160,12 @@ export class SchedulerCore {
       peerTls: options.peerTls,
       guard: options.registryGuard,
     });
-    this.garbage = new GarbageCollector(this.state, this.hosts, config.scheduler.gc);
+    this.garbage = new GarbageCollector(this.state, this.hosts, this.durable, config.scheduler.gc);
   }
 
-  announcePeer(call: AnnounceCall): PeerSession {
-    const session = PeerSession.serve(call, this.state, () => {
+  /** Serves an announce stream of a task kind that lives in this scheduler's memory. */
+  announcePeer(call: AnnounceCall, kind: VolatileTaskKind = 'standard'): PeerSession {
+    const session = PeerSession.serve(call, this.state, kind, () => {
       this.#sessions.delete(session);
     });
     if (!session.isOver) this.#sessions.add(session);
@@ -157,6 +182,7 @@ export class SchedulerCore {
     this.source.close();
     this.#pusher.close();
     this.subscribers.close();
+    this.durable.close();
     this.#gateway.close();
     this.#seeds.close();
   }

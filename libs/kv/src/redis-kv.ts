@@ -41,6 +41,8 @@ export interface RedisKvOptions {
 /** Pause before the first reconnect, in ms; doubled up to {@link RECONNECT_MAX_MS}. */
 const RECONNECT_MIN_MS = 50;
 const RECONNECT_MAX_MS = 3_000;
+/** Longest wait for the server to take note of a closed connection, in ms. */
+const DISCONNECT_TIMEOUT_MS = 200;
 /** Keys that one SCAN step looks at. */
 const SCAN_STEP = 500;
 /** A subscription that could not be restored is tried again after so many ms. */
@@ -81,6 +83,8 @@ function redisOptions(o: RedisKvOptions): RedisOptions {
     lazyConnect: true,
     connectTimeout: o.connectTimeoutMs ?? 5_000,
     retryStrategy: backoff,
+    // A server that does not answer the end of the connection must not keep the process for the default of 2 s.
+    disconnectTimeout: DISCONNECT_TIMEOUT_MS,
     // Commands wait for the connection in RedisConnection, bounded by their deadline: ioredis' own queue has no bound
     // and would run a command long after its caller has given up.
     maxRetriesPerRequest: null,

@@ -68,7 +68,7 @@ function hasNoEdges(peer: Peer): boolean {
 
 /** Tasks without peers. */
 export function findTaskGarbage(resources: Resources): readonly Task[] {
-  return [...resources.tasks.values()].filter((task) => task.peers.size === 0);
+  return [...resources.tasks.values(), ...resources.cacheTasks.values()].filter((task) => task.peers.size === 0);
 }
 
 /** Hosts that have missed two announcements; one that names no interval never expires. */

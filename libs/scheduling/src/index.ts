@@ -67,6 +67,7 @@ export {
   type PeerInit,
   Task,
   type TaskFacts,
+  type VolatileTaskKind,
 } from './task.js';
 export { isLegal, nextState, type TransitionTable } from './transitions.js';
 export type { SourceLimits } from './wait-rules.js';

@@ -1,11 +1,14 @@
 import type { HostId, PeerId, TaskId } from '@dragonfly/ids';
 import { Host, type HostFacts } from './host.js';
-import { Peer, type PeerInit, Task, type TaskFacts } from './task.js';
+import { Peer, type PeerInit, Task, type TaskFacts, type VolatileTaskKind } from './task.js';
 
 /** Everything this scheduler knows: hosts, tasks and peers by id. */
 export class Resources {
   readonly hosts = new Map<HostId, Host>();
+  /** Standard tasks. */
   readonly tasks = new Map<TaskId, Task>();
+  readonly cacheTasks = new Map<TaskId, Task>();
+  /** Of all kinds. */
   readonly peers = new Map<PeerId, Peer>();
   readonly #peersByHost = new Map<Host, Set<Peer>>();
 
@@ -29,11 +32,17 @@ export class Resources {
     return host;
   }
 
-  getOrCreateTask(id: TaskId, facts: TaskFacts, nowMs: number): Task {
-    let task = this.tasks.get(id);
+  /** Tasks of one kind. */
+  tasksOf(kind: VolatileTaskKind): Map<TaskId, Task> {
+    return kind === 'cache' ? this.cacheTasks : this.tasks;
+  }
+
+  getOrCreateTask(id: TaskId, facts: TaskFacts, nowMs: number, kind: VolatileTaskKind = 'standard'): Task {
+    const tasks = this.tasksOf(kind);
+    let task = tasks.get(id);
     if (task === undefined) {
-      task = new Task(id, facts, nowMs);
-      this.tasks.set(id, task);
+      task = new Task(id, facts, nowMs, kind);
+      tasks.set(id, task);
     }
     return task;
   }
@@ -64,7 +73,7 @@ export class Resources {
 
   /** Forgets a task that has no peers any more. */
   removeTask(task: Task): void {
-    this.tasks.delete(task.id);
+    this.tasksOf(task.kind).delete(task.id);
   }
 }
 

@@ -122,6 +122,9 @@ const MAX_BLOCKED_PARENTS = 1024;
 
 const NO_PEERS: readonly Peer[] = Object.freeze([]);
 
+/** Kinds of tasks that live in this scheduler's memory; each has ids of its own. */
+export type VolatileTaskKind = 'standard' | 'cache';
+
 /** What is told about a task when it is registered. */
 export interface TaskFacts {
   readonly url: string;
@@ -166,6 +169,7 @@ export class Task {
     readonly id: TaskId,
     facts: TaskFacts,
     nowMs: number,
+    readonly kind: VolatileTaskKind = 'standard',
   ) {
     this.facts = facts;
     this.createdAtMs = nowMs;

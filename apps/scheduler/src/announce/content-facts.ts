@@ -1,7 +1,7 @@
 import { DfError } from '@dragonfly/errors';
 import { asTaskId, IdError, parseDigest } from '@dragonfly/ids';
 import type { commonV2 } from '@dragonfly/proto';
-import type { Task } from '@dragonfly/scheduling';
+import type { Task, VolatileTaskKind } from '@dragonfly/scheduling';
 import type { SchedulerState } from '../scheduler-state.js';
 import { UNKNOWN_CONTENT_LENGTH } from '../wire/wire-records.js';
 
@@ -18,7 +18,12 @@ interface ContentFacts {
  *
  * @throws DfError `invalid-argument` for a digest that is none, or a length beyond 2^53
  */
-export function taskOf(state: SchedulerState, taskId: string, download: commonV2.Download): Task {
+export function taskOf(
+  state: SchedulerState,
+  taskId: string,
+  download: commonV2.Download,
+  kind: VolatileTaskKind,
+): Task {
   const digest = download.digest ?? '';
   if (digest !== '') assertDigest(digest);
   const content = contentFactsOf(download);
@@ -31,7 +36,7 @@ export function taskOf(state: SchedulerState, taskId: string, download: commonV2
     filteredQueryParams: download.filteredQueryParams,
     requestHeader: download.requestHeader,
   };
-  const task = state.resources.getOrCreateTask(asTaskId(taskId), facts, nowMs);
+  const task = state.resources.getOrCreateTask(asTaskId(taskId), facts, nowMs, kind);
   task.facts = {
     ...task.facts,
     url: facts.url,

@@ -4,7 +4,7 @@ import { peerLabels, type SchedulerMetrics } from '../metrics.js';
 
 /** Labels of a peer's metrics. */
 export function labelsOf(peer: Peer): ReturnType<typeof peerLabels> {
-  return peerLabels(peer.priority, peer.host.facts.isSeed);
+  return peerLabels(peer.priority, peer.host.facts.isSeed, peer.task.kind);
 }
 
 /** Counts a message that could not be handled; `peer` is absent when none has registered. */

@@ -2,7 +2,13 @@ import { assertNever, DfError, grpcStatusOf } from '@dragonfly/errors';
 import { asHostId, asPeerId } from '@dragonfly/ids';
 import type { commonV2, schedulerV2 } from '@dragonfly/proto';
 import type { StreamCall } from '@dragonfly/rpc';
-import { asPriority, effectivePriority, type Peer, type ScheduleAnswer } from '@dragonfly/scheduling';
+import {
+  asPriority,
+  effectivePriority,
+  type Peer,
+  type ScheduleAnswer,
+  type VolatileTaskKind,
+} from '@dragonfly/scheduling';
 import type { SchedulerState } from '../scheduler-state.js';
 import { parentRecords } from '../wire/wire-records.js';
 import { taskOf } from './content-facts.js';
@@ -32,12 +38,18 @@ export class PeerSession {
   private constructor(
     private readonly call: AnnounceCall,
     private readonly state: SchedulerState,
+    private readonly kind: VolatileTaskKind,
     private readonly onOver: () => void,
   ) {}
 
   /** Serves the call until one side ends it, which `onOver` is told once, never from within this call. */
-  static serve(call: AnnounceCall, state: SchedulerState, onOver: () => void = () => undefined): PeerSession {
-    const session = new PeerSession(call, state, onOver);
+  static serve(
+    call: AnnounceCall,
+    state: SchedulerState,
+    kind: VolatileTaskKind,
+    onOver: () => void = () => undefined,
+  ): PeerSession {
+    const session = new PeerSession(call, state, kind, onOver);
     state.metrics.announcePeer.total.inc();
     call.onMessage((message) => {
       session.#receive(message);
@@ -137,7 +149,7 @@ export class PeerSession {
     if (this.#peer !== undefined) {
       throw new DfError('internal', `a peer has registered on this stream already: ${this.#peer.id}`);
     }
-    const task = taskOf(state, message.taskId, download);
+    const task = taskOf(state, message.taskId, download, this.kind);
     const peer = state.resources.createPeer(
       {
         id: asPeerId(message.peerId),

@@ -47,6 +47,7 @@ export function pieceFinished(
     piece.trafficType ?? (isFromSource ? TRAFFIC_FROM_SOURCE : TRAFFIC_FROM_PEER),
     hostTypeOf(peer.host.facts.isSeed),
     lengthBytes,
+    peer.task.kind,
   );
   metrics.hostTraffic?.transferred(peer.host, parent?.host, lengthBytes);
 }
@@ -54,7 +55,7 @@ export function pieceFinished(
 /** A parent did not give a piece: it is not offered to this peer again. */
 export function pieceFailed(state: SchedulerState, peer: Peer, request: schedulerV2.DownloadPieceFailedRequest): void {
   peer.updatedAtMs = state.clock.nowMs();
-  state.metrics.pieceFailed(TRAFFIC_FROM_PEER, hostTypeOf(peer.host.facts.isSeed));
+  state.metrics.pieceFailed(TRAFFIC_FROM_PEER, hostTypeOf(peer.host.facts.isSeed), peer.task.kind);
   if (!request.temporary) {
     state.log.debug({ peerId: peer.id, parentId: request.parentId }, 'piece failure that is not temporary');
     return;
@@ -69,7 +70,7 @@ export function pieceFailed(state: SchedulerState, peer: Peer, request: schedule
 export function pieceBackToSourceFailed(state: SchedulerState, peer: Peer): void {
   peer.updatedAtMs = state.clock.nowMs();
   peer.task.updatedAtMs = peer.updatedAtMs;
-  state.metrics.sourcePieceFailed(hostTypeOf(peer.host.facts.isSeed));
+  state.metrics.sourcePieceFailed(hostTypeOf(peer.host.facts.isSeed), peer.task.kind);
 }
 
 /** The parent that a report names; only a parent that this peer was given is touched by what it says. */

@@ -1,11 +1,9 @@
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { Controller, Inject } from '@nestjs/common';
 import { GrpcMethod, GrpcStreamCall } from '@nestjs/microservices';
-import { DfError } from '@dragonfly/errors';
 import type { commonV2, Empty, schedulerV2 } from '@dragonfly/proto';
 import { serveStream } from '@dragonfly/rpc';
 import { SchedulerCore } from '../scheduler-core.js';
-import { UNIMPLEMENTED_STREAMS, UNIMPLEMENTED_UNARY } from './unimplemented-methods.js';
 
 const SERVICE = 'Scheduler';
 
@@ -65,51 +63,4 @@ export class SchedulerController {
     this.core.hosts.delete(request);
     return {};
   }
-}
-
-/** The rest of the service: says plainly that it is not there, instead of what the framework would say. */
-@Controller()
-export class UnimplementedController {
-  constructor(@Inject(SchedulerCore) private readonly core: SchedulerCore) {}
-
-  refuseCall(method: string): never {
-    throw unimplemented(method);
-  }
-
-  async refuseStream(method: string, call: ServerDuplexStream<unknown, unknown>): Promise<void> {
-    await serveStream(
-      call,
-      () => {
-        throw unimplemented(method);
-      },
-      this.core.state.log,
-    );
-  }
-}
-
-function unimplemented(method: string): DfError {
-  return new DfError('unimplemented', `${method} is not implemented: this scheduler serves standard tasks only`);
-}
-
-/** One handler per method, as if each had been written out with its decorator. */
-function declare(
-  method: string,
-  decorate: typeof GrpcMethod | typeof GrpcStreamCall,
-  handler: (this: UnimplementedController, input: unknown) => unknown,
-): void {
-  const key = method[0]?.toLowerCase() + method.slice(1);
-  const descriptor: PropertyDescriptor = { value: handler, writable: true, configurable: true };
-  Object.defineProperty(UnimplementedController.prototype, key, descriptor);
-  decorate(SERVICE, method)(UnimplementedController.prototype, key, descriptor);
-}
-
-for (const method of UNIMPLEMENTED_UNARY) {
-  declare(method, GrpcMethod, function () {
-    return this.refuseCall(method);
-  });
-}
-for (const method of UNIMPLEMENTED_STREAMS) {
-  declare(method, GrpcStreamCall, function (call) {
-    return this.refuseStream(method, call as ServerDuplexStream<unknown, unknown>);
-  });
 }

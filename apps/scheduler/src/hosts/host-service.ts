@@ -2,6 +2,7 @@ import { DfError } from '@dragonfly/errors';
 import { asHostId } from '@dragonfly/ids';
 import { type commonV2, durationToMs, type schedulerV2 } from '@dragonfly/proto';
 import type { Host } from '@dragonfly/scheduling';
+import type { DurableEngines } from '../persistent/durable-engine.js';
 import { deleteHost, type SchedulerState } from '../scheduler-state.js';
 import type { SeedDirectory } from '../seeds/seed-directory.js';
 import { hostFactsOf } from '../wire/wire-records.js';
@@ -11,6 +12,7 @@ export class HostService {
   constructor(
     private readonly state: SchedulerState,
     private readonly seeds: SeedDirectory,
+    private readonly durable: DurableEngines,
   ) {}
 
   /** Takes an announcement. A seed is probed after the answer: a real one opens its server only then. */
@@ -29,6 +31,7 @@ export class HostService {
     const host = resources.announceHost(id, hostFactsOf(announced), Math.max(0, intervalMs), clock.nowMs());
     hosts.set(host, announced);
     this.seeds.announced(host);
+    this.durable.hostAnnounced(hosts.full(host), host.announceIntervalMs);
     if (known === undefined) {
       log.info(
         { hostId: id, ip: announced.ip, port: announced.port, isSeed: host.facts.isSeed },
@@ -54,11 +57,17 @@ export class HostService {
       metrics.leaveHost.failure.inc();
       throw new DfError('not-found', `host ${request.hostId} not found`);
     }
-    this.remove(host, 'host has left');
+    this.#remove(host, 'host has left');
+    this.durable.hostLeft(host.id);
   }
 
-  /** Forgets a host and its peers, for whatever reason. */
-  remove(host: Host, reason: string): void {
+  /** Forgets a host of which nothing has been heard for too long. */
+  missed(host: Host): void {
+    this.#remove(host, 'host has missed its announcements');
+    this.durable.hostMissed(host.id);
+  }
+
+  #remove(host: Host, reason: string): void {
     deleteHost(this.state, host);
     this.seeds.removed(host.id);
     this.state.metrics.hostTraffic?.removed(host);

@@ -1,6 +1,6 @@
 import { DfError } from '@dragonfly/errors';
 import type { PeerId } from '@dragonfly/ids';
-import { commonV2, dfdaemonV2 } from '@dragonfly/proto';
+import { commonV2, type DeepPartial, dfdaemonV2 } from '@dragonfly/proto';
 import { type ClientTls, createGrpcClient, readStream } from '@dragonfly/rpc';
 import type { SeedGateway, SeedTrigger, SeedTriggerRequest, SeedTriggerResult } from '@dragonfly/scheduling';
 import type { Logger } from '@dragonfly/telemetry';
@@ -54,9 +54,12 @@ export class GrpcSeedGateway implements SeedGateway {
     this.#running.add(controller);
     const client = createGrpcClient(dfdaemonV2.DfdaemonUploadClient, address, tls === undefined ? {} : { tls });
     try {
-      const call = client.downloadTask({ download });
+      const call =
+        request.task.kind === 'cache'
+          ? client.downloadCacheTask(cacheDownload(download))
+          : client.downloadTask({ download });
       const signal = AbortSignal.any([controller.signal, AbortSignal.timeout(taskDownloadTimeoutMs)]);
-      for await (const _message of readStream(call, { signal })) request.onSignOfLife();
+      for await (const _message of readStream<unknown>(call, { signal })) request.onSignOfLife();
       return 'finished';
     } catch (caught) {
       const error = DfError.from(caught);
@@ -66,12 +69,20 @@ export class GrpcSeedGateway implements SeedGateway {
           'seed peer could not fetch a task',
         );
       }
+      // A seed that does not know cache tasks is there for all others.
+      if (request.task.kind === 'cache' && error.code === 'unimplemented') return 'failed';
       return UNREACHABLE.has(error.code) ? 'unreachable' : 'failed';
     } finally {
       this.#running.delete(controller);
       client.close();
     }
   }
+}
+
+/** The same of a cache task: its request has the fields of a download, one level up. */
+function cacheDownload(download: commonV2.Download): dfdaemonV2.DownloadCacheTaskRequest {
+  const fields: DeepPartial<dfdaemonV2.DownloadCacheTaskRequest> = download;
+  return dfdaemonV2.DownloadCacheTaskRequest.fromPartial(fields);
 }
 
 /**

@@ -104,7 +104,7 @@ function taskFields(task: Task): commonV2.Task {
   const isKnown = task.contentLengthBytes !== undefined && task.state !== 'Failed';
   return {
     id: task.id,
-    type: commonV2.TaskType.STANDARD,
+    type: task.kind === 'cache' ? commonV2.TaskType.CACHE : commonV2.TaskType.STANDARD,
     url: facts.url,
     digest: facts.digest || undefined,
     tag: facts.tag || undefined,

@@ -1,0 +1,143 @@
+import type { Kv } from '@dragonfly/kv';
+import type { ClientTls, StreamCall } from '@dragonfly/rpc';
+import type { CandidateLimits } from '@dragonfly/scheduling';
+import type { SchedulerState } from '../scheduler-state.js';
+import { DurableKeys, type DurableKind, PERSISTENT, PERSISTENT_CACHE } from './durable-kind.js';
+import { DurableSession, type DurableWire } from './durable-session.js';
+import { DurableStore } from './durable-store.js';
+import { DurableTasks } from './durable-tasks.js';
+import { HostBook } from './host-book.js';
+import { GrpcReplicaGateway } from './replica-gateway.js';
+import { Replicator } from './replicator.js';
+import { SharedHosts } from './shared-hosts.js';
+
+export interface DurableEnginesOptions {
+  readonly state: Pick<SchedulerState, 'resources' | 'hosts' | 'metrics' | 'clock' | 'log'>;
+  readonly kv: Kv;
+  readonly clusterId: number;
+  readonly limits: () => CandidateLimits;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  /** For calls to the daemons that keep replicas. */
+  readonly peerTls: ClientTls | undefined;
+  /** Address of this scheduler. */
+  readonly ip: string;
+}
+
+/** Durable tasks of one kind: unary calls go to `tasks`, announce streams to `announce`. */
+export class DurableEngine {
+  readonly #sessions = new Set<{ shutDown(): void }>();
+
+  constructor(
+    readonly tasks: DurableTasks,
+    private readonly parentLimit: () => number,
+    private readonly clock: SchedulerState['clock'],
+  ) {}
+
+  /** Announce streams that are open. */
+  get openStreams(): number {
+    return this.#sessions.size;
+  }
+
+  announce<Req, Res>(call: StreamCall<Req, Res>, wire: DurableWire<Req, Res>): void {
+    const { tasks, parentLimit, clock } = this;
+    const session = DurableSession.serve(call, wire, { tasks, parentLimit, clock }, () => {
+      this.#sessions.delete(session);
+    });
+    this.#sessions.add(session);
+  }
+
+  close(): void {
+    for (const session of [...this.#sessions]) session.shutDown();
+    this.tasks.close();
+  }
+}
+
+/** Both kinds of durable tasks with the hosts they share. */
+export class DurableEngines {
+  readonly persistent: DurableEngine;
+  readonly persistentCache: DurableEngine;
+  readonly #sharedHosts: SharedHosts | undefined;
+  readonly #log: SchedulerState['log'];
+
+  constructor(private readonly options: DurableEnginesOptions) {
+    const { state, kv, clusterId } = options;
+    this.#log = state.log;
+    const keys = [new DurableKeys(clusterId, PERSISTENT), new DurableKeys(clusterId, PERSISTENT_CACHE)] as const;
+    // In the memory of this process nobody else could read them.
+    this.#sharedHosts = kv.kind === 'redis' ? new SharedHosts(kv.records, keys, state.clock, state.log) : undefined;
+    this.persistent = this.#engine(PERSISTENT, keys[0], state.metrics.persistent);
+    this.persistentCache = this.#engine(PERSISTENT_CACHE, keys[1], state.metrics.persistentCache);
+  }
+
+  /** @param intervalMs time until its next announcement; 0 = unknown */
+  hostAnnounced(host: Parameters<SharedHosts['announced']>[0], intervalMs: number): void {
+    this.#sharedHosts?.announced(host, intervalMs);
+  }
+
+  /** A host has said that it leaves. */
+  hostLeft(hostId: string): void {
+    void this.#hostGone(hostId);
+  }
+
+  /** A host has missed its announcements here; another scheduler may have heard from it. */
+  hostMissed(hostId: string): void {
+    void this.#ifGone(hostId);
+  }
+
+  /** Looks for hosts that have gone while no scheduler knew them in memory. Never rejects. */
+  async collectHosts(): Promise<void> {
+    try {
+      const gone = (await this.#sharedHosts?.gone()) ?? [];
+      for (const hostId of gone) await this.#hostGone(hostId);
+    } catch (error) {
+      this.#log.debug({ err: error }, 'hosts that have gone could not be looked for');
+    }
+  }
+
+  close(): void {
+    this.#sharedHosts?.close();
+    this.persistent.close();
+    this.persistentCache.close();
+  }
+
+  async #ifGone(hostId: string): Promise<void> {
+    try {
+      if ((await this.#sharedHosts?.isGone(hostId)) ?? true) await this.#hostGone(hostId);
+    } catch (error) {
+      this.#log.debug({ err: error, hostId }, 'a host that missed its announcements is looked at again later');
+    }
+  }
+
+  async #hostGone(hostId: string): Promise<void> {
+    try {
+      await this.persistent.tasks.hostGone(hostId);
+      await this.persistentCache.tasks.hostGone(hostId);
+      this.#sharedHosts?.removed(hostId);
+    } catch (error) {
+      // Its record stays, so that the next search for hosts that have gone finds it.
+      this.#log.warn({ err: error, hostId }, 'replicas of a host that has gone could not be given up');
+    }
+  }
+
+  #engine(kind: DurableKind, keys: DurableKeys, metrics: SchedulerState['metrics']['persistent']): DurableEngine {
+    const { state, kv, limits, random, peerTls, ip } = this.options;
+    const { clock, log } = state;
+    const nowMs = (): number => clock.nowMs();
+    const store = new DurableStore(kv.records, keys, nowMs);
+    const hosts = new HostBook(state, this.#sharedHosts);
+    const gateway = new GrpcReplicaGateway({ hasSource: kind.hasSource, tls: peerTls, remoteIp: ip });
+    const replicator = new Replicator({
+      kind,
+      store,
+      hosts,
+      gateway,
+      lock: kv.lock,
+      lockPrefix: `${keys.task('')}`,
+      random,
+      log,
+    });
+    const tasks = new DurableTasks({ kind, store, hosts, replicator, gateway, metrics, nowMs, log });
+    return new DurableEngine(tasks, () => limits().candidateParentLimit, clock);
+  }
+}

@@ -1,0 +1,182 @@
+import { DfError } from '@dragonfly/errors';
+import type { Lock } from '@dragonfly/kv';
+import type { Logger } from '@dragonfly/telemetry';
+import type { DurableKind } from './durable-kind.js';
+import type { DurableTask } from './durable-records.js';
+import type { DurableStore } from './durable-store.js';
+import type { HostBook, KnownHost } from './host-book.js';
+import type { ReplicaGateway } from './replica-gateway.js';
+
+/** Hosts that are made to fetch one task at a time. */
+const MAX_PARALLEL = 8;
+/** Hosts that are tried for each replica that is missing. */
+const TRIES_PER_REPLICA = 3;
+/** Replicas that are made in one go, whatever a task asks for. */
+const MAX_REPLICAS = 1_000;
+/** Tasks that are being replicated at a time; further ones wait. */
+const MAX_TASKS = 32;
+/** Tasks that wait to be replicated; of further ones the replicas stay missing until something happens to them. */
+const MAX_WAITING_TASKS = 10_000;
+const LOCK_TTL_MS = 30_000;
+/** How long another scheduler that replicates the same task is waited for. */
+const LOCK_WAIT_MS = 60_000;
+
+export interface ReplicatorOptions {
+  readonly kind: DurableKind;
+  readonly store: DurableStore;
+  readonly hosts: HostBook;
+  readonly gateway: ReplicaGateway;
+  /** Shared by all schedulers of the cluster. */
+  readonly lock: Lock;
+  readonly lockPrefix: string;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  readonly log: Logger;
+}
+
+/**
+ * Brings tasks to the number of replicas they ask for: first by keeping copies that are there, then by making further
+ * hosts fetch them. Runs in the background; a task is worked on by one scheduler at a time.
+ */
+export class Replicator {
+  readonly #abort = new AbortController();
+  /** Tasks to work on, with the hosts that are not to get a replica. */
+  readonly #waiting = new Map<string, ReadonlySet<string>>();
+  readonly #running = new Map<string, Promise<void>>();
+
+  constructor(private readonly options: ReplicatorOptions) {}
+
+  /** Sees to the task's replicas soon. */
+  replicate(taskId: string, excludedHostIds: ReadonlySet<string> = new Set()): void {
+    if (this.#abort.signal.aborted || this.#waiting.size >= MAX_WAITING_TASKS) return;
+    const excluded = this.#waiting.get(taskId);
+    this.#waiting.set(taskId, new Set([...(excluded ?? []), ...excludedHostIds]));
+    this.#startNext();
+  }
+
+  /** Resolves when nothing is under way any more. */
+  async idle(): Promise<void> {
+    while (this.#running.size > 0) await Promise.all(this.#running.values());
+  }
+
+  close(): void {
+    this.#waiting.clear();
+    this.#abort.abort(new DfError('unavailable', 'the scheduler is shutting down'));
+  }
+
+  #startNext(): void {
+    for (const [taskId, excluded] of this.#waiting) {
+      if (this.#running.size >= MAX_TASKS) return;
+      if (this.#running.has(taskId)) continue; // Once more when it has ended: things have changed since it began.
+      this.#waiting.delete(taskId);
+      const run = this.#run(taskId, excluded).finally(() => {
+        this.#running.delete(taskId);
+        this.#startNext();
+      });
+      this.#running.set(taskId, run);
+    }
+  }
+
+  async #run(taskId: string, excluded: ReadonlySet<string>): Promise<void> {
+    const { lock, lockPrefix, kind, log } = this.options;
+    const { signal } = this.#abort;
+    try {
+      const result = await lock.run(
+        `${lockPrefix}${taskId}`,
+        { ttlMs: LOCK_TTL_MS, waitMs: LOCK_WAIT_MS, signal },
+        (lost) => this.#replicate(taskId, excluded, AbortSignal.any([signal, lost])),
+      );
+      if (result === 'busy') log.info({ taskId, kind: kind.name }, 'another scheduler sees to the replicas');
+    } catch (error) {
+      if (!signal.aborted) log.warn({ err: error, taskId, kind: kind.name }, 'replicas could not be made');
+    }
+  }
+
+  async #replicate(taskId: string, excluded: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
+    const { store, hosts, kind, log } = this.options;
+    const task = await store.task(taskId);
+    if (task?.state !== 'Succeeded') return;
+    let missing = missingReplicas(task, (await store.replicas(taskId)).persistent);
+    if (missing === 0) return;
+    const peers = await store.peersOfTask(taskId);
+    const known = await hosts.findAll(peers.map(({ hostId }) => hostId));
+    for (const peer of peers) {
+      const host = known.get(peer.hostId);
+      if (missing === 0) return;
+      if (peer.state !== 'Succeeded' || peer.isPersistent || host === undefined) continue;
+      if (host.isSharingDisabled || excluded.has(host.id)) continue;
+      if (
+        !(await this.#try('keep its copy', host, taskId, (gateway) =>
+          gateway.makePersistent(host.record, taskId, signal),
+        ))
+      ) {
+        continue;
+      }
+      await store.makePersistent(peer, task);
+      missing -= 1;
+    }
+    const holders = new Set(peers.filter(({ state }) => state !== 'Failed').map(({ hostId }) => hostId));
+    const free = this.#shuffled(
+      hosts.announced().filter((host) => !holders.has(host.id) && !excluded.has(host.id) && hasRoom(host, task)),
+    );
+    const made = await this.#fetchBy(free.slice(0, missing * TRIES_PER_REPLICA), task, missing, signal);
+    log.info({ taskId, kind: kind.name, made, missing: missing - made }, 'replicas have been made');
+  }
+
+  /** @returns how many of the hosts have fetched the task, at most `wanted` */
+  async #fetchBy(hosts: KnownHost[], task: DurableTask, wanted: number, signal: AbortSignal): Promise<number> {
+    const next = hosts[Symbol.iterator]();
+    let made = 0;
+    let underWay = 0;
+    const work = async (): Promise<void> => {
+      while (made + underWay < wanted && !signal.aborted) {
+        const { value: host } = next.next();
+        if (host === undefined) return;
+        underWay += 1;
+        const isMade = await this.#try('fetch a replica', host, task.id, (gateway) =>
+          gateway.download(host.record, task, signal),
+        );
+        underWay -= 1;
+        if (isMade) made += 1;
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(wanted, MAX_PARALLEL) }, work));
+    return made;
+  }
+
+  async #try(
+    what: string,
+    host: KnownHost,
+    taskId: string,
+    call: (gateway: ReplicaGateway) => Promise<void>,
+  ): Promise<boolean> {
+    try {
+      await call(this.options.gateway);
+      return true;
+    } catch (caught) {
+      const reason = DfError.from(caught).message;
+      this.options.log.info({ taskId, hostId: host.id, reason }, `a host did not ${what}`);
+      return false;
+    }
+  }
+
+  #shuffled(hosts: KnownHost[]): KnownHost[] {
+    const { random } = this.options;
+    return hosts
+      .map((host) => ({ host, place: random() }))
+      .sort((left, right) => left.place - right.place)
+      .map(({ host }) => host);
+  }
+}
+
+function missingReplicas(task: DurableTask, persistent: number): number {
+  const missing = task.replicaCount - BigInt(persistent);
+  if (missing <= 0n) return 0;
+  return missing > BigInt(MAX_REPLICAS) ? MAX_REPLICAS : Number(missing);
+}
+
+/** A host that does not tell its free disk space is given the benefit of the doubt: its daemon refuses by itself. */
+function hasRoom(host: KnownHost, task: DurableTask): boolean {
+  const { disk } = host.record;
+  return !host.isSharingDisabled && (disk === undefined || disk.free >= task.contentLengthBytes);
+}
