@@ -8,6 +8,7 @@ import { Readiness, StatusServer, type Logger } from '@dragonfly/telemetry';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { atMostEvery } from './at-most-every.js';
+import { AccessTokenVerifier } from './auth/access-token-verifier.js';
 import { hashPassword } from './auth/password.js';
 import { INITIAL_ROOT_PASSWORD } from './auth/accounts.service.js';
 import { SessionTokens } from './auth/session-tokens.js';
@@ -25,6 +26,7 @@ import { JobWorkers } from './jobs/job-workers.js';
 import { ManagerModule } from './manager.module.js';
 import { NestLogger } from './nest-logger.js';
 import { News } from './notify/news.js';
+import { RestOptions } from './rest/rest-options.js';
 import { configureRest, createRestAdapter } from './rest/rest-server.js';
 import { CONDITIONS, DependencyMonitor } from './status/dependency-monitor.js';
 import { ManagerMetrics } from './status/manager-metrics.js';
@@ -125,6 +127,7 @@ async function start(options: StartOptions, opened: (() => Promise<void>)[]): Pr
     }),
   });
   opened.push(() => jobs.close());
+  const rest = restOptions(settings);
   const parts = {
     database,
     kv,
@@ -134,16 +137,21 @@ async function start(options: StartOptions, opened: (() => Promise<void>)[]): Pr
     metrics,
     news,
     tokens: new SessionTokens(key, jwt.timeout, jwt.maxRefresh),
+    rest,
     cacheMaxAgeMs: config.cache.local.ttl,
   };
   const module = ManagerModule.forParts(parts, jobs, security);
-  const app = await NestFactory.create<NestFastifyApplication>(module, createRestAdapter(restTls(settings)), {
+  const app = await NestFactory.create<NestFastifyApplication>(module, createRestAdapter(restTls(settings), rest), {
     logger: new NestLogger(log),
     abortOnError: false,
     bodyParser: false,
     forceCloseConnections: true,
   });
-  await configureRest(app, { log, realm: jwt.realm, metrics, version: VERSION });
+  await configureRest(app, { log, realm: jwt.realm, metrics, version: VERSION, rest });
+  const hashed = await app.get(AccessTokenVerifier).hashClearTokens();
+  if (hashed > 0) {
+    log.info({ tokens: hashed }, 'personal access tokens that stood in clear have been hashed');
+  }
   const grpc = await grpcTransport(settings, log, security);
   app.connectMicroservice(grpc);
   const keepAlives = app.get(KeepAliveService);
@@ -164,8 +172,8 @@ async function start(options: StartOptions, opened: (() => Promise<void>)[]): Pr
   opened.push(startSweeping(app.get(InstanceSweeper), log));
   await app.get(JobWorkers).start();
 
-  const rest = listenAddressOf(config.server.rest.addr);
-  await app.listen(rest.port, rest.host || (config.network.enableIPv6 ? '::' : '0.0.0.0'));
+  const address = listenAddressOf(config.server.rest.addr);
+  await app.listen(address.port, address.host || (config.network.enableIPv6 ? '::' : '0.0.0.0'));
   const restPort = (app.getHttpServer().address() as AddressInfo).port;
   const status = await startMetrics(settings, metrics, readiness, log);
   if (status) {
@@ -210,6 +218,17 @@ async function waitForStore(kv: Kv, log: Logger): Promise<void> {
       await delay(STORE_RETRY_MS);
     }
   }
+}
+
+function restOptions({ config }: ManagerSettings): RestOptions {
+  const { cors, trustedProxies, consoleDir } = config.server.rest;
+  return new RestOptions({
+    cookie: config.auth.cookie,
+    isSignUpOpen: config.auth.signUp.enable,
+    corsOrigins: cors.origins,
+    trustedProxies,
+    consoleDirectory: consoleDir,
+  });
 }
 
 function restTls({ config }: ManagerSettings): { cert: Buffer; key: Buffer } | undefined {

@@ -15,12 +15,13 @@ import { StatusController } from './status/status.controller.js';
 export class ManagerModule {
   static forParts(parts: ManagerParts, jobs: JobParts, security?: Security): DynamicModule {
     const platform = PlatformModule.forParts(parts);
+    const auth = AuthModule.on(platform);
     return {
       module: ManagerModule,
       imports: [
         platform,
-        AuthModule.on(platform),
-        ClustersModule.on(platform),
+        auth,
+        ClustersModule.on(platform, auth),
         InstancesModule.on(platform),
         NotifyModule.on(platform),
         JobsModule.on(platform, jobs),

@@ -3,11 +3,12 @@ import { Database } from '@dragonfly/persistence';
 import { Readiness } from '@dragonfly/telemetry';
 import { type DynamicModule, Module, type Provider } from '@nestjs/common';
 import { atMostEvery } from './at-most-every.js';
-import { loadPolicies, type Policies, PolicyCache } from './auth/policies.js';
+import { AccessCache, AccessDirectory } from './auth/access-directory.js';
 import { SessionTokens } from './auth/session-tokens.js';
 import { Clock } from './clock.js';
 import { Logger } from './logger.js';
 import { News } from './notify/news.js';
+import { RestOptions } from './rest/rest-options.js';
 import { ManagerMetrics } from './status/manager-metrics.js';
 import { GenerationCache } from './topology/generation-cache.js';
 import { loadTopology, type Topology } from './topology/topology.js';
@@ -26,6 +27,7 @@ export interface ManagerParts {
   readonly metrics: ManagerMetrics;
   readonly tokens: SessionTokens;
   readonly news: News;
+  readonly rest: RestOptions;
   /** Oldest cached answer, for changes of the database that no manager made, in ms. */
   readonly cacheMaxAgeMs: number;
 }
@@ -50,6 +52,7 @@ function connections(parts: ManagerParts): Provider[] {
     { provide: ManagerMetrics, useValue: parts.metrics },
     { provide: SessionTokens, useValue: parts.tokens },
     { provide: News, useValue: parts.news },
+    { provide: RestOptions, useValue: parts.rest },
   ];
 }
 
@@ -67,13 +70,13 @@ function caches({ database, kv, log, news, cacheMaxAgeMs: maxAgeMs }: ManagerPar
     load: () => loadTopology(database),
     onInvalidated: () => news.publish('config'),
   });
-  const policies = new GenerationCache<Policies>({
+  const access = new GenerationCache<AccessDirectory>({
     ...shared,
-    key: 'manager:generation:policies',
-    load: () => loadPolicies(database),
+    key: 'manager:generation:access',
+    load: () => AccessDirectory.load(database),
   });
   return [
     { provide: TopologyCache, useValue: topology },
-    { provide: PolicyCache, useValue: policies },
+    { provide: AccessCache, useValue: access },
   ];
 }

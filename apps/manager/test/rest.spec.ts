@@ -1,4 +1,5 @@
 import { Database, insertRow, PersonalAccessTokenEntity, SeedPeerEntity, UserEntity } from '@dragonfly/persistence';
+import { AccessCache } from '../src/auth/access-directory.js';
 import { engines, stopEngines } from './engines.js';
 import { RunningManager, type Answer } from './running-manager.js';
 
@@ -104,6 +105,7 @@ describe.each(engines)('REST API on $name', ({ freshDatabase }) => {
         body: { message: 'permission deny' },
       });
       await database.transaction((rows) => rows.delete(UserEntity, { id }));
+      await manager.app.get(AccessCache).invalidate();
       expect(await request('GET', '/api/v1/clusters')).toMatchObject({
         status: 401,
         body: { message: 'Unauthorized' },

@@ -7,6 +7,7 @@ import { entitySchemas } from './entity-schemas.js';
 import { InitialSchema1763683200000 } from './migrations/1763683200000-initial-schema.js';
 import { Jobs1763710000000 } from './migrations/1763710000000-jobs.js';
 import { Certificates1763720000000 } from './migrations/1763720000000-certificates.js';
+import { AccessTables1763704800000 } from './migrations/1763704800000-access-tables.js';
 
 /** A SQLite file of this process. */
 export interface SqliteOptions {
@@ -51,7 +52,12 @@ export function createDataSource(options: DatabaseOptions): DataSource {
 function dataSourceOptions(options: DatabaseOptions): DataSourceOptions {
   const shared = {
     entities: entitySchemas(dialectOf(options)),
-    migrations: [InitialSchema1763683200000, Jobs1763710000000, Certificates1763720000000],
+    migrations: [
+      InitialSchema1763683200000,
+      AccessTables1763704800000,
+      Jobs1763710000000,
+      Certificates1763720000000,
+    ],
     migrationsTableName: 'dragonfly_migration',
     synchronize: false,
   };

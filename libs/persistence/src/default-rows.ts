@@ -1,4 +1,5 @@
 import type { EntityManager } from 'typeorm';
+import { accessTokenHash } from './access-token-hash.js';
 import type { Database } from './database.js';
 import { insertRow } from './rows.js';
 import {
@@ -34,6 +35,11 @@ export const PERMISSION_OBJECTS = [
 
 /** Objects of ours that only root may look at: the keys to the cluster. */
 export const ROOT_OBJECTS = ['join-tokens', 'certificates', 'certificate-authorities'] as const;
+/** Objects of ours beside those: each the first path segment of routes that the original does not have (any more). */
+export const OWN_PERMISSION_OBJECTS = ['tenants', 'buckets'] as const;
+
+/** Every object that a permission can be about. */
+export const ALL_PERMISSION_OBJECTS: readonly string[] = [...PERMISSION_OBJECTS, ...OWN_PERMISSION_OBJECTS];
 
 /** Name of the first account. */
 export const ROOT_USER_NAME = 'root';
@@ -133,7 +139,7 @@ async function ensureRoot(manager: EntityManager, hash: string | undefined, now:
 
 async function ensurePolicies(manager: EntityManager, rootId: number): Promise<void> {
   const wanted = [
-    ...PERMISSION_OBJECTS.flatMap((object) => [
+    ...ALL_PERMISSION_OBJECTS.flatMap((object) => [
       { ptype: 'p', v0: 'root', v1: object, v2: '*' },
       { ptype: 'p', v0: 'guest', v1: object, v2: 'read' },
     ]),
@@ -152,8 +158,9 @@ async function ensurePolicies(manager: EntityManager, rootId: number): Promise<v
   }
 }
 
-async function ensureToken(manager: EntityManager, token: string, userId: number, now: Date): Promise<void> {
-  if (await manager.existsBy(PersonalAccessTokenEntity, [{ name: 'default' }, { token }])) {
+async function ensureToken(manager: EntityManager, clear: string, userId: number, now: Date): Promise<void> {
+  const token = accessTokenHash(clear);
+  if (await manager.existsBy(PersonalAccessTokenEntity, [{ name: 'default' }, { token }, { token: clear }])) {
     return;
   }
   await insertRow(manager, PersonalAccessTokenEntity, now, {

@@ -1,5 +1,6 @@
 import { EntitySchema, type EntitySchemaIndexOptions, type EntitySchemaOptions } from 'typeorm';
 import { certificateEntitySchemas } from './certificate-entity-schemas.js';
+import { accessSchemas } from './access-schemas.js';
 import { Columns, type Dialect } from './columns.js';
 import {
   ApplicationEntity,
@@ -234,5 +235,6 @@ export function entitySchemas(dialect: Dialect): EntitySchema[] {
     }),
     ...jobEntitySchemas(c),
     ...certificateEntitySchemas(c),
+    ...accessSchemas(c),
   ];
 }

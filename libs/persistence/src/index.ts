@@ -10,12 +10,22 @@
  * ```
  */
 export * from './certificate-entities.js';
+export {
+  OauthIdentityEntity,
+  OauthProviderEntity,
+  TenantEntity,
+  TenantMemberEntity,
+  TokenLimitEntity,
+} from './access-entities.js';
+export { accessTokenHash, isAccessTokenHash } from './access-token-hash.js';
 export type { Dialect } from './columns.js';
 export { createDataSource, type DatabaseOptions, type MysqlOptions, type SqliteOptions } from './data-source.js';
 export { Database, type OpenOptions } from './database.js';
 export { databaseError } from './database-errors.js';
 export {
+  ALL_PERMISSION_OBJECTS,
   ensureDefaultRows,
+  OWN_PERMISSION_OBJECTS,
   PERMISSION_OBJECTS,
   ROOT_OBJECTS,
   ROOT_USER_NAME,

@@ -1,6 +1,8 @@
 import { readdirSync, statSync } from 'node:fs';
 import { tempDir } from '@dragonfly/testkit';
 import {
+  accessTokenHash,
+  ALL_PERMISSION_OBJECTS,
   AuditEntity,
   CasbinRuleEntity,
   ClusterLinkEntity,
@@ -196,10 +198,16 @@ describe.each(engines)('database on $name', ({ fresh, canCompareSchema }) => {
       { name: 'gc', value: '{"audit":{"ttl":604800000000000},"job":{"ttl":21600000000000}}', userId: 0 },
     ]);
     await expect(manager.find(PersonalAccessTokenEntity)).resolves.toMatchObject([
-      { name: 'default', scopes: ['job', 'cluster'], state: 'active', userId: 1 },
+      {
+        name: 'default',
+        token: accessTokenHash('t'.repeat(48)),
+        scopes: ['job', 'cluster'],
+        state: 'active',
+        userId: 1,
+      },
     ]);
     const rules = await manager.find(CasbinRuleEntity);
-    expect(rules).toHaveLength(17 * 2 + ROOT_OBJECTS.length + 1);
+    expect(rules).toHaveLength(ALL_PERMISSION_OBJECTS.length * 2 + ROOT_OBJECTS.length + 1);
     expect(rules.at(0)).toMatchObject({ ptype: 'p', v0: 'root', v1: 'scheduler-clusters', v2: '*' });
     expect(rules.at(1)).toMatchObject({ ptype: 'p', v0: 'guest', v1: 'scheduler-clusters', v2: 'read' });
     expect(rules.at(-1)).toMatchObject({ ptype: 'g', v0: '1', v1: 'root' });

@@ -1,12 +1,14 @@
 import { DfError } from '@dragonfly/errors';
-import { Database, PersonalAccessTokenEntity, ROOT_USER_NAME, updateRow, UserEntity } from '@dragonfly/persistence';
+import { Database, ROOT_USER_NAME, updateRow, UserEntity } from '@dragonfly/persistence';
 import { Injectable } from '@nestjs/common';
 import { Clock } from '../clock.js';
+import { RECORD_NOT_FOUND } from '../rest/resource-rows.js';
+import { AccessCache, ENABLED, type AccountView } from './access-directory.js';
+import { LoginThrottle } from './login-throttle.js';
 import { hashPassword, verifyPassword } from './password.js';
 
 /** Password of the first account of every fresh manager. */
 export const INITIAL_ROOT_PASSWORD = 'dragonfly';
-const ENABLED = 'enable';
 
 export interface SignedIn {
   user: UserEntity;
@@ -19,16 +21,25 @@ export interface SignedIn {
 export class AccountsService {
   constructor(
     private readonly database: Database,
+    private readonly access: AccessCache,
+    private readonly throttle: LoginThrottle,
     private readonly clock: Clock,
   ) {}
 
-  /** @throws DfError `unauthenticated`, the same for every cause */
-  async signIn(name: string, password: string): Promise<SignedIn> {
+  /**
+   * @param address IP of the client
+   * @throws DfError `unauthenticated`, the same for every cause; `resource-exhausted` after too many failures
+   */
+  async signIn(name: string, password: string, address: string): Promise<SignedIn> {
+    await this.throttle.check(name, address);
     const user = await this.database.manager.findOneBy(UserEntity, { name, isDel: 0 });
     const fits = await verifyPassword(password, user?.encryptedPassword);
     if (!user || !fits || user.state !== ENABLED) {
+      await this.throttle.failed(name, address);
       throw new DfError('unauthenticated', 'name or password is wrong');
     }
+    await this.enabledAccount(user.id);
+    await this.throttle.succeeded(name, address);
     return { user, hasInitialPassword: user.name === ROOT_USER_NAME && password === INITIAL_ROOT_PASSWORD };
   }
 
@@ -36,51 +47,28 @@ export class AccountsService {
    * The account behind a session.
    * @throws DfError `unauthenticated` when it is gone or disabled
    */
-  async activeUser(id: number): Promise<UserEntity> {
-    const user = await this.database.manager.findOneBy(UserEntity, { id, isDel: 0 });
-    if (user?.state !== ENABLED) {
+  async enabledAccount(id: number): Promise<AccountView> {
+    const account = await (await this.access.get()).account(id);
+    if (!account?.isEnabled) {
       throw new DfError('unauthenticated', 'account is gone or disabled');
     }
-    return user;
+    return account;
   }
 
-  /** @throws DfError `not-found`; `unauthenticated` when the old password is wrong */
-  async resetPassword(id: number, oldPassword: string, newPassword: string): Promise<void> {
+  /** @throws DfError `not-found`; `unauthenticated` when the old password is wrong; `resource-exhausted` */
+  async resetPassword(id: number, oldPassword: string, newPassword: string, address: string): Promise<void> {
     const user = await this.database.manager.findOneBy(UserEntity, { id, isDel: 0 });
     if (!user) {
-      throw new DfError('not-found', 'record not found');
+      throw new DfError('not-found', RECORD_NOT_FOUND);
     }
+    await this.throttle.check(user.name, address);
     if (!(await verifyPassword(oldPassword, user.encryptedPassword))) {
+      await this.throttle.failed(user.name, address);
       throw new DfError('unauthenticated', 'old password is wrong');
     }
     const encryptedPassword = await hashPassword(newPassword);
     const now = this.clock.now();
     await this.database.transaction((manager) => updateRow(manager, UserEntity, now, id, { encryptedPassword }));
-  }
-
-  /**
-   * Checks a personal access token for one scope (`job`, `cluster`).
-   * @throws DfError `unauthenticated` for an unknown token, `permission-denied` for one that is inactive, over or lacks
-   * the scope; an empty list of scopes grants all, as in rows of older managers
-   */
-  async checkAccessToken(token: string, scope: string): Promise<PersonalAccessTokenEntity> {
-    const row = await this.database.manager.findOneBy(PersonalAccessTokenEntity, { token, isDel: 0 });
-    // The engine may compare without regard to case.
-    if (row?.token !== token) {
-      throw new DfError('unauthenticated', 'personal access token is unknown');
-    }
-    if (row.state !== 'active') {
-      throw new DfError('permission-denied', 'Token is inactive');
-    }
-    if (row.expiredAt <= this.clock.now()) {
-      throw new DfError('permission-denied', 'Token has expired');
-    }
-    if (row.scopes.length > 0 && !row.scopes.includes(scope)) {
-      throw new DfError(
-        'permission-denied',
-        `Token doesn't have permission to access this resource. Required permission: ${scope}`,
-      );
-    }
-    return row;
+    await this.throttle.succeeded(user.name, address);
   }
 }

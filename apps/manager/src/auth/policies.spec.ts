@@ -1,5 +1,6 @@
 import { aDatabase } from '../../test/sqlite-database.js';
-import { loadPolicies, Policies } from './policies.js';
+import { freshAccess } from '../../test/fresh-access.js';
+import { Policies } from './policies.js';
 
 const rule = (
   ptype: string,
@@ -14,7 +15,7 @@ const rule = (
 });
 
 describe('policies', () => {
-  const policies = new Policies([
+  const policies = Policies.of([
     rule('p', 'root', 'clusters', '*'),
     rule('p', 'guest', 'clusters', 'read'),
     rule('g', '1', 'root'),
@@ -31,13 +32,13 @@ describe('policies', () => {
     [2, 'clusters', '*', false],
     [3, 'clusters', '*', true],
     [4, 'clusters', 'read', false],
-  ] as const)('user %i, %s, %s: %s', (user, object, action, expected) => {
-    expect(policies.allows(user, object, action)).toBe(expected);
+  ] as const)('user %i, %s, %s: %s', async (user, object, action, expected) => {
+    expect((await policies).allows(user, object, action)).toBe(expected);
   });
 
   it('come from the table: root may do everything, nobody else anything', async () => {
     const database = await aDatabase();
-    const loaded = await loadPolicies(database);
+    const { policies: loaded } = await freshAccess(database).get();
     expect(loaded.roles(1)).toEqual(['root']);
     expect(loaded.allows(1, 'seed-peers', '*')).toBe(true);
     expect(loaded.allows(2, 'seed-peers', 'read')).toBe(false);

@@ -6,7 +6,10 @@ import { jsonTime } from '../rest/json-time.js';
 import type { RequestOf } from '../rest/rest-schema.js';
 import { IdParam, JsonBody, requestSchema } from '../rest/request-decorators.js';
 import { AccountsService } from './accounts.service.js';
-import { Public, SESSION_COOKIE, sessionTokenOf } from './auth.guard.js';
+import { sessionTokenOf } from './auth.guard.js';
+import { setActor } from './caller.js';
+import { Public } from './route-rules.js';
+import { SessionCookies } from './session-cookies.js';
 import { ResetPasswordRequest, SignInRequest } from './session-requests.js';
 import { SessionTokens, type SessionToken } from './session-tokens.js';
 
@@ -26,22 +29,28 @@ export class SessionsController {
   constructor(
     private readonly accounts: AccountsService,
     private readonly tokens: SessionTokens,
+    private readonly cookies: SessionCookies,
   ) {}
 
   /** Everything that is wrong with the request is the same 401: it tells nothing about accounts. */
   @Post('signin')
   @HttpCode(200)
   @ApiBody({ schema: requestSchema(SignInRequest) })
-  async signIn(@Body() body: unknown, @Res({ passthrough: true }) reply: FastifyReply): Promise<SignedInBody> {
+  async signIn(
+    @Body() body: unknown,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<SignedInBody> {
     const parsed = SignInRequest.schema.safeParse(body ?? {});
     if (!parsed.success) {
       throw new DfError('unauthenticated', 'name or password is missing or malformed');
     }
-    const { user, hasInitialPassword } = await this.accounts.signIn(parsed.data.name, parsed.data.password);
+    const { user, hasInitialPassword } = await this.accounts.signIn(parsed.data.name, parsed.data.password, request.ip);
+    setActor(request, { type: 'USER', name: user.name });
     if (hasInitialPassword) {
       void reply.header('warning', INITIAL_PASSWORD_WARNING);
     }
-    return this.answer(reply, await this.tokens.issue(user.id));
+    return this.answer(request, reply, await this.tokens.issue(user.id));
   }
 
   @Post('refresh_token')
@@ -51,14 +60,15 @@ export class SessionsController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<SignedInBody> {
     const { userId } = await this.tokens.verifyForRefresh(sessionTokenOf(request) ?? '');
-    await this.accounts.activeUser(userId);
-    return this.answer(reply, await this.tokens.issue(userId));
+    const { name } = await this.accounts.enabledAccount(userId);
+    setActor(request, { type: 'USER', name });
+    return this.answer(request, reply, await this.tokens.issue(userId));
   }
 
   @Post('signout')
   @HttpCode(200)
-  signOut(@Res({ passthrough: true }) reply: FastifyReply): void {
-    void reply.setCookie(SESSION_COOKIE, '', { path: '/', maxAge: 0, sameSite: 'lax' });
+  signOut(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): void {
+    this.cookies.clear(request, reply);
   }
 
   /** The old password is the proof, so that no session is needed. */
@@ -66,19 +76,14 @@ export class SessionsController {
   @HttpCode(200)
   resetPassword(
     @IdParam() id: number,
-    @JsonBody(ResetPasswordRequest) request: RequestOf<typeof ResetPasswordRequest>,
+    @JsonBody(ResetPasswordRequest) passwords: RequestOf<typeof ResetPasswordRequest>,
+    @Req() request: FastifyRequest,
   ): Promise<void> {
-    return this.accounts.resetPassword(id, request.old_password, request.new_password);
+    return this.accounts.resetPassword(id, passwords.old_password, passwords.new_password, request.ip);
   }
 
-  private answer(reply: FastifyReply, { token, expiresAt }: SessionToken): SignedInBody {
-    // The console reads the cookie with a script, so it cannot be HttpOnly; it is not sent along by other sites.
-    void reply.setCookie(SESSION_COOKIE, token, {
-      path: '/',
-      maxAge: Math.floor(this.tokens.lifetimeMs / 1_000),
-      sameSite: 'lax',
-      encode: (value) => value,
-    });
+  private answer(request: FastifyRequest, reply: FastifyReply, { token, expiresAt }: SessionToken): SignedInBody {
+    this.cookies.set(request, reply, token);
     return { token, expire: jsonTime(expiresAt) };
   }
 }

@@ -7,7 +7,9 @@ import {
   SeedPeerEntity,
 } from '@dragonfly/persistence';
 import { In, type EntityManager } from 'typeorm';
-import { rowById } from '../rest/resource-rows.js';
+import { takeClusterFromTenants } from './tenant-clusters.js';
+import type { TenantScope } from '../auth/tenant-scope.js';
+import { RECORD_NOT_FOUND, rowById } from '../rest/resource-rows.js';
 
 /** Seed peer clusters of scheduler clusters, by the id of the scheduler cluster, in the order of their ids. */
 export async function seedPeerClustersOf(
@@ -68,6 +70,44 @@ export async function linkOnly(
   await manager.insert(ClusterLinkEntity, { schedulerClusterId, seedPeerClusterId });
 }
 
+/** Ids of the seed peer clusters that serve clusters of the caller; undefined = all. */
+export async function seedPeerClustersIn(
+  manager: EntityManager,
+  { clusterIds }: TenantScope,
+): Promise<number[] | undefined> {
+  if (!clusterIds) {
+    return undefined;
+  }
+  const links = await manager.findBy(ClusterLinkEntity, { schedulerClusterId: In([...clusterIds]) });
+  return [...new Set(links.map((link) => link.seedPeerClusterId))];
+}
+
+/** @throws DfError `not-found` when it serves no cluster of the caller */
+export async function requireSeedPeerCluster(manager: EntityManager, id: number, scope: TenantScope): Promise<void> {
+  const visible = await seedPeerClustersIn(manager, scope);
+  if (visible && !visible.includes(id)) {
+    throw new DfError('not-found', RECORD_NOT_FOUND);
+  }
+}
+
+/**
+ * Refuses changes of a seed peer cluster that also serves clusters which the caller does not have.
+ * @throws DfError `permission-denied`
+ */
+export async function requireOwnSeedPeerCluster(
+  manager: EntityManager,
+  seedPeerClusterId: number,
+  scope: TenantScope,
+): Promise<void> {
+  if (!scope.clusterIds) {
+    return;
+  }
+  const links = await manager.findBy(ClusterLinkEntity, { seedPeerClusterId });
+  if (links.some((link) => !scope.hasCluster(link.schedulerClusterId))) {
+    throw new DfError('permission-denied', 'its seed peers serve clusters of others too');
+  }
+}
+
 /**
  * Deletes a scheduler cluster and its links.
  * @throws DfError `not-found`; `failed-precondition` while it has schedulers, active or not
@@ -79,6 +119,7 @@ export async function deleteSchedulerCluster(manager: EntityManager, id: number)
   }
   await manager.delete(ClusterLinkEntity, { schedulerClusterId: id });
   await manager.delete(SchedulerClusterEntity, { id });
+  await takeClusterFromTenants(manager, id);
 }
 
 /**

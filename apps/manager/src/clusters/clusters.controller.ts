@@ -1,5 +1,7 @@
 import { Controller, Delete, Get, HttpCode, Patch, Post, Req, Res } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
+import { type Caller, CurrentCaller } from '../auth/caller.js';
+import { ForTenants } from '../auth/route-rules.js';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { RequestOf } from '../rest/rest-schema.js';
 import { IdParam, JsonBody, QueryOf } from '../rest/request-decorators.js';
@@ -9,40 +11,49 @@ import { CreateClusterRequest, GetClustersQuery, UpdateClusterRequest } from './
 import { ClustersService } from './clusters.service.js';
 
 @ApiTags('Cluster')
+@ForTenants('scoped')
 @Controller(['api/v1/clusters', 'oapi/v1/clusters'])
 export class ClustersController {
   constructor(private readonly clusters: ClustersService) {}
 
   @Post()
   @HttpCode(200)
-  create(@JsonBody(CreateClusterRequest) request: RequestOf<typeof CreateClusterRequest>): Promise<ClusterBody> {
-    return this.clusters.create(request);
+  create(
+    @JsonBody(CreateClusterRequest) request: RequestOf<typeof CreateClusterRequest>,
+    @CurrentCaller() caller: Caller,
+  ): Promise<ClusterBody> {
+    return this.clusters.create(request, caller);
   }
 
   @Get(':id')
-  get(@IdParam() id: number): Promise<ClusterBody> {
+  get(@IdParam() id: number, @CurrentCaller() { scope }: Caller): Promise<ClusterBody> {
+    scope.requireCluster(id);
     return this.clusters.get(id);
   }
 
   @Get()
   async list(
     @QueryOf(GetClustersQuery) query: RequestOf<typeof GetClustersQuery>,
+    @CurrentCaller() { scope }: Caller,
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<ClusterBody[]> {
-    return listAnswer(request, reply, query, await this.clusters.list(query));
+    return listAnswer(request, reply, query, await this.clusters.list(query, scope));
   }
 
   @Patch(':id')
   update(
     @IdParam() id: number,
     @JsonBody(UpdateClusterRequest) request: RequestOf<typeof UpdateClusterRequest>,
+    @CurrentCaller() { scope }: Caller,
   ): Promise<ClusterBody> {
-    return this.clusters.update(id, request);
+    scope.requireCluster(id);
+    return this.clusters.update(id, request, scope);
   }
 
   @Delete(':id')
-  delete(@IdParam() id: number): Promise<void> {
-    return this.clusters.delete(id);
+  delete(@IdParam() id: number, @CurrentCaller() { scope }: Caller): Promise<void> {
+    scope.requireCluster(id);
+    return this.clusters.delete(id, scope);
   }
 }

@@ -9,10 +9,10 @@ import { SeedPeerClustersService } from './seed-peer-clusters.service.js';
 /** The three cluster resources of the REST API. */
 @Module({})
 export class ClustersModule {
-  static on(platform: DynamicModule): DynamicModule {
+  static on(platform: DynamicModule, auth: DynamicModule): DynamicModule {
     return {
       module: ClustersModule,
-      imports: [platform],
+      imports: [platform, auth],
       controllers: [ClustersController, SchedulerClustersController, SeedPeerClustersController],
       providers: [ClustersService, SchedulerClustersService, SeedPeerClustersService],
     };

@@ -1,5 +1,7 @@
 import { Controller, Delete, Get, HttpCode, Patch, Post, Put, Req, Res } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
+import { type Caller, CurrentCaller } from '../auth/caller.js';
+import { ForTenants } from '../auth/route-rules.js';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { RequestOf } from '../rest/rest-schema.js';
 import { IdParam, JsonBody, QueryOf } from '../rest/request-decorators.js';
@@ -13,11 +15,13 @@ import {
 import { SchedulerClustersService } from './scheduler-clusters.service.js';
 
 @ApiTags('SchedulerCluster')
+@ForTenants('scoped')
 @Controller('api/v1/scheduler-clusters')
 export class SchedulerClustersController {
   constructor(private readonly clusters: SchedulerClustersService) {}
 
   @Post()
+  @ForTenants('refused')
   @HttpCode(200)
   create(
     @JsonBody(CreateSchedulerClusterRequest) request: RequestOf<typeof CreateSchedulerClusterRequest>,
@@ -26,20 +30,23 @@ export class SchedulerClustersController {
   }
 
   @Get(':id')
-  get(@IdParam() id: number): Promise<SchedulerClusterBody> {
+  get(@IdParam() id: number, @CurrentCaller() { scope }: Caller): Promise<SchedulerClusterBody> {
+    scope.requireCluster(id);
     return this.clusters.get(id);
   }
 
   @Get()
   async list(
     @QueryOf(GetSchedulerClustersQuery) query: RequestOf<typeof GetSchedulerClustersQuery>,
+    @CurrentCaller() { scope }: Caller,
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<SchedulerClusterBody[]> {
-    return listAnswer(request, reply, query, await this.clusters.list(query));
+    return listAnswer(request, reply, query, await this.clusters.list(query, scope));
   }
 
   @Patch(':id')
+  @ForTenants('refused')
   update(
     @IdParam() id: number,
     @JsonBody(UpdateSchedulerClusterRequest) request: RequestOf<typeof UpdateSchedulerClusterRequest>,
@@ -48,10 +55,12 @@ export class SchedulerClustersController {
   }
 
   @Delete(':id')
+  @ForTenants('refused')
   delete(@IdParam() id: number): Promise<void> {
     return this.clusters.delete(id);
   }
 
+  @ForTenants('refused')
   @Put(':id/schedulers/:scheduler_id')
   addScheduler(@IdParam() id: number, @IdParam('scheduler_id') schedulerId: number): Promise<void> {
     return this.clusters.addScheduler(id, schedulerId);

@@ -1,6 +1,7 @@
 import { Database, insertRow, SchedulerClusterEntity, SchedulerEntity, updateRow } from '@dragonfly/persistence';
 import { Injectable } from '@nestjs/common';
 import { In } from 'typeorm';
+import type { TenantScope } from '../auth/tenant-scope.js';
 import { Clock } from '../clock.js';
 import { pageOf } from '../rest/pagination.js';
 import { TopologyCache } from '../topology/topology-cache.js';
@@ -48,12 +49,13 @@ export class SchedulerClustersService {
     return body as SchedulerClusterBody;
   }
 
-  async list(query: GetClustersQuery): Promise<{ bodies: SchedulerClusterBody[]; total: number }> {
+  async list(query: GetClustersQuery, scope: TenantScope): Promise<{ bodies: SchedulerClusterBody[]; total: number }> {
     const { rows, total } = await pageOfRows(
       this.database.manager,
       SchedulerClusterEntity,
       { name: query.name },
       pageOf(query),
+      { id: scope.clusterIds },
     );
     return { bodies: await this.withMembers(rows), total };
   }

@@ -1,5 +1,7 @@
 import { Controller, Delete, Get, HttpCode, Patch, Post, Put, Req, Res } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
+import { type Caller, CurrentCaller } from '../auth/caller.js';
+import { ForTenants } from '../auth/route-rules.js';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { RequestOf } from '../rest/rest-schema.js';
 import { IdParam, JsonBody, QueryOf } from '../rest/request-decorators.js';
@@ -13,11 +15,13 @@ import {
 import { SeedPeerClustersService } from './seed-peer-clusters.service.js';
 
 @ApiTags('SeedPeerCluster')
+@ForTenants('scoped')
 @Controller('api/v1/seed-peer-clusters')
 export class SeedPeerClustersController {
   constructor(private readonly clusters: SeedPeerClustersService) {}
 
   @Post()
+  @ForTenants('refused')
   @HttpCode(200)
   create(
     @JsonBody(CreateSeedPeerClusterRequest) request: RequestOf<typeof CreateSeedPeerClusterRequest>,
@@ -26,20 +30,22 @@ export class SeedPeerClustersController {
   }
 
   @Get(':id')
-  get(@IdParam() id: number): Promise<SeedPeerClusterBody> {
-    return this.clusters.get(id);
+  get(@IdParam() id: number, @CurrentCaller() { scope }: Caller): Promise<SeedPeerClusterBody> {
+    return this.clusters.get(id, scope);
   }
 
   @Get()
   async list(
     @QueryOf(GetSeedPeerClustersQuery) query: RequestOf<typeof GetSeedPeerClustersQuery>,
+    @CurrentCaller() { scope }: Caller,
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<SeedPeerClusterBody[]> {
-    return listAnswer(request, reply, query, await this.clusters.list(query));
+    return listAnswer(request, reply, query, await this.clusters.list(query, scope));
   }
 
   @Patch(':id')
+  @ForTenants('refused')
   update(
     @IdParam() id: number,
     @JsonBody(UpdateSeedPeerClusterRequest) request: RequestOf<typeof UpdateSeedPeerClusterRequest>,
@@ -48,15 +54,18 @@ export class SeedPeerClustersController {
   }
 
   @Delete(':id')
+  @ForTenants('refused')
   delete(@IdParam() id: number): Promise<void> {
     return this.clusters.delete(id);
   }
 
+  @ForTenants('refused')
   @Put(':id/seed-peers/:seed_peer_id')
   addSeedPeer(@IdParam() id: number, @IdParam('seed_peer_id') seedPeerId: number): Promise<void> {
     return this.clusters.addSeedPeer(id, seedPeerId);
   }
 
+  @ForTenants('refused')
   @Put(':id/scheduler-clusters/:scheduler_cluster_id')
   addSchedulerCluster(
     @IdParam() id: number,

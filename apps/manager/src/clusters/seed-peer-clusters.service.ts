@@ -8,6 +8,7 @@ import {
 } from '@dragonfly/persistence';
 import { Injectable } from '@nestjs/common';
 import { In } from 'typeorm';
+import type { TenantScope } from '../auth/tenant-scope.js';
 import { Clock } from '../clock.js';
 import { pageOf } from '../rest/pagination.js';
 import { TopologyCache } from '../topology/topology-cache.js';
@@ -17,7 +18,13 @@ import type {
   GetClustersQuery,
   UpdateSeedPeerClusterRequest,
 } from './cluster-requests.js';
-import { deleteSeedPeerCluster, linkOnly, schedulerClustersOf } from './cluster-rows.js';
+import {
+  deleteSeedPeerCluster,
+  linkOnly,
+  requireSeedPeerCluster,
+  schedulerClustersOf,
+  seedPeerClustersIn,
+} from './cluster-rows.js';
 import { pageOfRows, rowById, stored } from '../rest/resource-rows.js';
 
 @Injectable()
@@ -42,19 +49,24 @@ export class SeedPeerClustersService {
     return seedPeerClusterBody(row);
   }
 
-  async get(id: number): Promise<SeedPeerClusterBody> {
-    const [body] = await this.withMembers([await rowById(this.database.manager, SeedPeerClusterEntity, id)]);
+  /** @throws DfError `not-found` */
+  async get(id: number, scope: TenantScope): Promise<SeedPeerClusterBody> {
+    const { manager } = this.database;
+    await requireSeedPeerCluster(manager, id, scope);
+    const [body] = await this.withMembers([await rowById(manager, SeedPeerClusterEntity, id)], scope);
     return body as SeedPeerClusterBody;
   }
 
-  async list(query: GetClustersQuery): Promise<{ bodies: SeedPeerClusterBody[]; total: number }> {
+  /** Seed peer clusters that serve clusters of the caller. */
+  async list(query: GetClustersQuery, scope: TenantScope): Promise<{ bodies: SeedPeerClusterBody[]; total: number }> {
     const { rows, total } = await pageOfRows(
       this.database.manager,
       SeedPeerClusterEntity,
       { name: query.name },
       pageOf(query),
+      { id: await seedPeerClustersIn(this.database.manager, scope) },
     );
-    return { bodies: await this.withMembers(rows), total };
+    return { bodies: await this.withMembers(rows, scope), total };
   }
 
   async update(id: number, request: UpdateSeedPeerClusterRequest): Promise<SeedPeerClusterBody> {
@@ -97,7 +109,10 @@ export class SeedPeerClustersService {
     await this.topology.invalidate();
   }
 
-  private async withMembers(rows: readonly SeedPeerClusterEntity[]): Promise<SeedPeerClusterBody[]> {
+  private async withMembers(
+    rows: readonly SeedPeerClusterEntity[],
+    scope: TenantScope,
+  ): Promise<SeedPeerClusterBody[]> {
     const { manager } = this.database;
     const ids = rows.map((row) => row.id);
     const schedulerClusters = await schedulerClustersOf(manager, ids);
@@ -107,7 +122,7 @@ export class SeedPeerClustersService {
     );
     return rows.map((row) =>
       seedPeerClusterBody(row, {
-        schedulerClusters: schedulerClusters.get(row.id) ?? [],
+        schedulerClusters: (schedulerClusters.get(row.id) ?? []).filter(({ id }) => scope.hasCluster(id)),
         seedPeers: seedPeers.get(row.id) ?? [],
       }),
     );

@@ -13,6 +13,11 @@ const text = (value = '') =>
     .nullish()
     .transform((given) => given ?? value)
     .default(value);
+const texts = () =>
+  z
+    .array(z.string())
+    .nullish()
+    .transform((list) => list ?? []);
 const flag = (value: boolean) => z.boolean().default(value);
 const tlsFiles = (...keys: ('caCert' | 'cert' | 'key')[]) =>
   z
@@ -104,7 +109,13 @@ export const managerConfigSchema = z.object({
       tls: tlsFiles('caCert', 'cert', 'key'),
       requestRateLimit: z.number().positive().default(4_000),
     }),
-    rest: section({ addr: listenAddress(':8080'), tls: tlsFiles('cert', 'key') }),
+    rest: section({
+      addr: listenAddress(':8080'),
+      tls: tlsFiles('cert', 'key'),
+      cors: section({ origins: texts() }),
+      trustedProxies: texts(),
+      consoleDir: text(),
+    }),
   }),
   auth: section({
     jwt: section({
@@ -112,6 +123,20 @@ export const managerConfigSchema = z.object({
       key: text(),
       timeout: duration().default(14 * 86_400_000),
       maxRefresh: duration().default(7 * 86_400_000),
+    }),
+    cookie: section({
+      secure: z.union([z.boolean(), z.literal('auto')]).default('auto'),
+      sameSite: z.enum(['lax', 'strict', 'none']).default('lax'),
+      httpOnly: flag(false),
+      domain: text(),
+    }),
+    signUp: section({ enable: flag(true) }),
+    oauth: section({
+      github: section({
+        authorizeURL: text('https://github.com/login/oauth/authorize'),
+        tokenURL: text('https://github.com/login/oauth/access_token'),
+        apiURL: text('https://api.github.com'),
+      }),
     }),
   }),
   database: section({
@@ -127,6 +152,7 @@ export const managerConfigSchema = z.object({
         tlsConfig: text(),
         tls: databaseTls,
         migrate: flag(true),
+        queryTimeout: duration().default(10_000),
       })
       .nullish(),
     postgres: z.unknown().optional(),

@@ -2,6 +2,7 @@ import { Database, insertRow, SchedulerClusterEntity, SchedulerEntity, updateRow
 import { Injectable } from '@nestjs/common';
 import { schedulerBody, type SchedulerBody } from '../rest/resource-bodies.js';
 import { pageOfRows, rowById, stored } from '../rest/resource-rows.js';
+import type { TenantScope } from '../auth/tenant-scope.js';
 import { Clock } from '../clock.js';
 import { pageOf } from '../rest/pagination.js';
 import { TopologyCache } from '../topology/topology-cache.js';
@@ -38,14 +39,15 @@ export class SchedulersService {
     return schedulerBody(row);
   }
 
-  async get(id: number): Promise<SchedulerBody> {
+  async get(id: number, scope: TenantScope): Promise<SchedulerBody> {
     const { manager } = this.database;
     const row = await rowById(manager, SchedulerEntity, id);
+    scope.requireCluster(row.schedulerClusterId);
     const cluster = await manager.findOneBy(SchedulerClusterEntity, { id: row.schedulerClusterId, isDel: 0 });
     return schedulerBody(row, cluster ?? undefined);
   }
 
-  async list(query: GetSchedulersQuery): Promise<{ bodies: SchedulerBody[]; total: number }> {
+  async list(query: GetSchedulersQuery, scope: TenantScope): Promise<{ bodies: SchedulerBody[]; total: number }> {
     const { rows, total } = await pageOfRows(
       this.database.manager,
       SchedulerEntity,
@@ -58,16 +60,19 @@ export class SchedulersService {
         schedulerClusterId: query.scheduler_cluster_id,
       },
       pageOf(query),
+      { schedulerClusterId: scope.clusterIds },
     );
     return { bodies: rows.map((row) => schedulerBody(row)), total };
   }
 
   /** Parts that are left out stay as they are. */
-  async update(id: number, request: UpdateSchedulerRequest): Promise<SchedulerBody> {
+  async update(id: number, request: UpdateSchedulerRequest, scope: TenantScope): Promise<SchedulerBody> {
     const now = this.clock.now();
     const row = await this.database.transaction(async (manager) => {
-      await rowById(manager, SchedulerEntity, id);
+      const former = await rowById(manager, SchedulerEntity, id);
+      scope.requireCluster(former.schedulerClusterId);
       if (request.scheduler_cluster_id) {
+        scope.requireCluster(request.scheduler_cluster_id);
         await rowById(manager, SchedulerClusterEntity, request.scheduler_cluster_id);
       }
       await updateRow(manager, SchedulerEntity, now, id, {
@@ -85,9 +90,10 @@ export class SchedulersService {
     return schedulerBody(row);
   }
 
-  async delete(id: number): Promise<void> {
+  async delete(id: number, scope: TenantScope): Promise<void> {
     await this.database.transaction(async (manager) => {
-      await rowById(manager, SchedulerEntity, id);
+      const row = await rowById(manager, SchedulerEntity, id);
+      scope.requireCluster(row.schedulerClusterId);
       await manager.delete(SchedulerEntity, { id });
     });
     await this.topology.invalidate();

@@ -1,5 +1,7 @@
 import { Controller, Delete, Get, HttpCode, Patch, Post, Req, Res } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
+import { type Caller, CurrentCaller } from '../auth/caller.js';
+import { ForTenants } from '../auth/route-rules.js';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { SeedPeerBody } from '../rest/resource-bodies.js';
 import { listAnswer } from '../rest/list-answer.js';
@@ -9,31 +11,35 @@ import { CreateSeedPeerRequest, GetSeedPeersQuery, UpdateSeedPeerRequest } from 
 import { SeedPeersService } from './seed-peers.service.js';
 
 @ApiTags('SeedPeer')
+@ForTenants('scoped')
 @Controller('api/v1/seed-peers')
 export class SeedPeersController {
   constructor(private readonly instances: SeedPeersService) {}
 
   @Post()
+  @ForTenants('refused')
   @HttpCode(200)
   create(@JsonBody(CreateSeedPeerRequest) request: RequestOf<typeof CreateSeedPeerRequest>): Promise<SeedPeerBody> {
     return this.instances.create(request);
   }
 
   @Get(':id')
-  get(@IdParam() id: number): Promise<SeedPeerBody> {
-    return this.instances.get(id);
+  get(@IdParam() id: number, @CurrentCaller() { scope }: Caller): Promise<SeedPeerBody> {
+    return this.instances.get(id, scope);
   }
 
   @Get()
   async list(
     @QueryOf(GetSeedPeersQuery) query: RequestOf<typeof GetSeedPeersQuery>,
+    @CurrentCaller() { scope }: Caller,
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<SeedPeerBody[]> {
-    return listAnswer(request, reply, query, await this.instances.list(query));
+    return listAnswer(request, reply, query, await this.instances.list(query, scope));
   }
 
   @Patch(':id')
+  @ForTenants('refused')
   update(
     @IdParam() id: number,
     @JsonBody(UpdateSeedPeerRequest) request: RequestOf<typeof UpdateSeedPeerRequest>,
@@ -42,6 +48,7 @@ export class SeedPeersController {
   }
 
   @Delete(':id')
+  @ForTenants('refused')
   delete(@IdParam() id: number): Promise<void> {
     return this.instances.delete(id);
   }

@@ -2,6 +2,8 @@ import { Database, insertRow, SeedPeerClusterEntity, SeedPeerEntity, updateRow }
 import { Injectable } from '@nestjs/common';
 import { seedPeerBody, type SeedPeerBody } from '../rest/resource-bodies.js';
 import { pageOfRows, rowById } from '../rest/resource-rows.js';
+import type { TenantScope } from '../auth/tenant-scope.js';
+import { requireSeedPeerCluster, seedPeerClustersIn } from '../clusters/cluster-rows.js';
 import { Clock } from '../clock.js';
 import { pageOf } from '../rest/pagination.js';
 import { TopologyCache } from '../topology/topology-cache.js';
@@ -38,14 +40,15 @@ export class SeedPeersService {
     return seedPeerBody(row);
   }
 
-  async get(id: number): Promise<SeedPeerBody> {
+  async get(id: number, scope: TenantScope): Promise<SeedPeerBody> {
     const { manager } = this.database;
     const row = await rowById(manager, SeedPeerEntity, id);
+    await requireSeedPeerCluster(manager, row.seedPeerClusterId, scope);
     const cluster = await manager.findOneBy(SeedPeerClusterEntity, { id: row.seedPeerClusterId, isDel: 0 });
     return seedPeerBody(row, cluster ?? undefined);
   }
 
-  async list(query: GetSeedPeersQuery): Promise<{ bodies: SeedPeerBody[]; total: number }> {
+  async list(query: GetSeedPeersQuery, scope: TenantScope): Promise<{ bodies: SeedPeerBody[]; total: number }> {
     const { rows, total } = await pageOfRows(
       this.database.manager,
       SeedPeerEntity,
@@ -62,6 +65,7 @@ export class SeedPeersService {
         seedPeerClusterId: query.seed_peer_cluster_id,
       },
       pageOf(query),
+      { seedPeerClusterId: await seedPeerClustersIn(this.database.manager, scope) },
     );
     return { bodies: rows.map((row) => seedPeerBody(row)), total };
   }

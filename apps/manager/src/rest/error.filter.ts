@@ -6,7 +6,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 
 interface Answer {
   status: number;
-  body: Record<string, string>;
+  /** Undefined = no body at all. */
+  body?: Record<string, string>;
   headers?: Record<string, string>;
 }
 
@@ -17,7 +18,14 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   'failed-precondition': 500,
 };
 
-/** Turns whatever a handler throws into the API's error bodies: `{"errors": …}` for 422, `{"message": …}` else. */
+/** Told to clients that may try again when nothing better is known. */
+const DEFAULT_RETRY_AFTER_S = 2;
+
+/**
+ * Turns whatever a handler throws into the API's error bodies: `{"errors": …}` for 422, `{"message": …}` else.
+ *
+ * A DfError can say more in its details: `shown` (text for clients of a 401 or 409), `retryAfterS`, `body: 'none'`.
+ */
 @Catch()
 export class RestErrorFilter implements ExceptionFilter {
   constructor(
@@ -53,14 +61,17 @@ export class RestErrorFilter implements ExceptionFilter {
     }
     const failure = databaseError(error);
     const status = STATUS[failure.code] ?? httpStatusOf(failure.code);
+    if (failure.details['body'] === 'none') {
+      return { status };
+    }
     switch (failure.code) {
       case 'invalid-argument':
         return { status, body: { errors: failure.message } };
       case 'already-exists':
-        return { status, body: { message: 'Conflict' } };
+        return { status, body: { message: shownOf(failure) ?? 'Conflict' } };
       case 'unauthenticated': {
-        const shown = failure.details['shown'];
-        return typeof shown === 'string'
+        const shown = shownOf(failure);
+        return shown !== undefined
           ? { status, body: { message: shown } }
           : {
               status,
@@ -68,10 +79,21 @@ export class RestErrorFilter implements ExceptionFilter {
               headers: { 'www-authenticate': `JWT realm=${this.realm}` },
             };
       }
+      case 'unavailable':
+      case 'resource-exhausted': {
+        const { retryAfterS } = failure.details;
+        const waitS = typeof retryAfterS === 'number' ? retryAfterS : DEFAULT_RETRY_AFTER_S;
+        return { status, body: { message: failure.message }, headers: { 'retry-after': String(waitS) } };
+      }
       default:
         return { status, body: { message: failure.message } };
     }
   }
+}
+
+function shownOf(failure: DfError): string | undefined {
+  const { shown } = failure.details;
+  return typeof shown === 'string' ? shown : undefined;
 }
 
 function httpAnswer(status: number, message: string): Answer {

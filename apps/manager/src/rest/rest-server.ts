@@ -7,6 +7,7 @@ import type { FastifyRequest } from 'fastify';
 import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 import type { ManagerMetrics } from '../status/manager-metrics.js';
 import { RestErrorFilter } from './error.filter.js';
+import type { RestOptions } from './rest-options.js';
 
 /** Largest request body; the largest real ones are block lists of some hundred kB. */
 const MAX_BODY_BYTES = 4 * 1024 * 1024;
@@ -14,8 +15,9 @@ const MAX_BODY_BYTES = 4 * 1024 * 1024;
 const REQUEST_TIMEOUT_MS = 60_000;
 
 /** @param https certificate and key; undefined = plain HTTP */
-export function createRestAdapter(https: ServerOptions | undefined): FastifyAdapter {
+export function createRestAdapter(https: ServerOptions | undefined, rest: RestOptions): FastifyAdapter {
   return new FastifyAdapter({
+    trustProxy: rest.trustedProxies.length > 0 ? [...rest.trustedProxies] : false,
     bodyLimit: MAX_BODY_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
     // Ids in query strings and long filters are fine, whole documents are not.
@@ -39,7 +41,7 @@ function parseBody(body: string): unknown {
 /** Everything of the REST side that is no controller. */
 export async function configureRest(
   app: NestFastifyApplication,
-  options: { log: PinoLogger; realm: string; metrics: ManagerMetrics; version: string },
+  options: { log: PinoLogger; realm: string; metrics: ManagerMetrics; version: string; rest: RestOptions },
 ): Promise<void> {
   await app.register(cookie);
   app.useGlobalFilters(new RestErrorFilter(options.log, options.realm));

@@ -2,7 +2,7 @@ import { Readiness } from '@dragonfly/telemetry';
 import { Controller, Get, Header, Res } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
-import { Public } from '../auth/auth.guard.js';
+import { Public } from '../auth/route-rules.js';
 import { startPage } from './start-page.js';
 
 /** What tells about the service itself; open to everybody. */
