@@ -228,6 +228,7 @@ function restOptions({ config }: ManagerSettings): RestOptions {
     corsOrigins: cors.origins,
     trustedProxies,
     consoleDirectory: consoleDir,
+    github: config.auth.oauth.github,
   });
 }
 

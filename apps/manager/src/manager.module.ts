@@ -1,12 +1,19 @@
 import { type DynamicModule, Module } from '@nestjs/common';
+import { ApplicationsModule } from './applications/applications.module.js';
+import { AuditModule } from './audit/audit.module.js';
 import { AuthModule } from './auth/auth.module.js';
 import { CertificatesModule } from './certificates/certificates.module.js';
 import type { Security } from './certificates/security.js';
 import { ClustersModule } from './clusters/clusters.module.js';
+import { ConfigsModule } from './configs/configs.module.js';
 import { InstancesModule } from './instances/instances.module.js';
 import type { JobParts } from './jobs/job-parts.js';
 import { JobsModule } from './jobs/jobs.module.js';
 import { NotifyModule } from './notify/notify.module.js';
+import { TenancyModule } from './tenancy/tenancy.module.js';
+import { TokensModule } from './tokens/tokens.module.js';
+import { UsersModule } from './users/users.module.js';
+import { OauthModule } from './oauth/oauth.module.js';
 import { type ManagerParts, PlatformModule } from './platform.module.js';
 import { StatusController } from './status/status.controller.js';
 
@@ -16,6 +23,7 @@ export class ManagerModule {
   static forParts(parts: ManagerParts, jobs: JobParts, security?: Security): DynamicModule {
     const platform = PlatformModule.forParts(parts);
     const auth = AuthModule.on(platform);
+    const users = UsersModule.on(platform, auth);
     return {
       module: ManagerModule,
       imports: [
@@ -26,6 +34,13 @@ export class ManagerModule {
         NotifyModule.on(platform),
         JobsModule.on(platform, jobs),
         ...(security ? [CertificatesModule.on(platform, security)] : []),
+        users,
+        OauthModule.on(platform, auth, users),
+        ConfigsModule.on(platform),
+        ApplicationsModule.on(platform, auth),
+        TokensModule.on(platform, auth),
+        AuditModule.on(platform),
+        TenancyModule.on(platform),
       ],
       controllers: [StatusController],
     };

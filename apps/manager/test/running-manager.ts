@@ -56,6 +56,11 @@ export class RunningManager {
     return answer;
   }
 
+  /** The same manager for somebody without a session; this one keeps its own. */
+  anonymously(): Pick<RunningManager, 'request' | 'signIn'> {
+    return new RunningManager(this.app, this.grpc);
+  }
+
   signOut(): void {
     this.session = undefined;
   }

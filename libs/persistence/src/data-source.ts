@@ -52,12 +52,7 @@ export function createDataSource(options: DatabaseOptions): DataSource {
 function dataSourceOptions(options: DatabaseOptions): DataSourceOptions {
   const shared = {
     entities: entitySchemas(dialectOf(options)),
-    migrations: [
-      InitialSchema1763683200000,
-      AccessTables1763704800000,
-      Jobs1763710000000,
-      Certificates1763720000000,
-    ],
+    migrations: [InitialSchema1763683200000, AccessTables1763704800000, Jobs1763710000000, Certificates1763720000000],
     migrationsTableName: 'dragonfly_migration',
     synchronize: false,
   };

@@ -212,7 +212,7 @@ const mariaDb = engines.filter(({ name }) => name !== 'SQLite');
     let database: Database;
 
     beforeEach(async () => {
-      database = await Database.open((await fresh?.()));
+      database = await Database.open(await fresh?.());
       for (const [table, definition] of Object.entries(ORIGINAL_TABLES)) {
         await database.dataSource.query(`CREATE TABLE \`${table}\` (${definition})`);
       }

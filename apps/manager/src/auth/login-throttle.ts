@@ -11,6 +11,10 @@ const WINDOW_MS = 15 * 60_000;
  */
 const MAX_FAILURES = { pair: 10, address: 100, account: 200 } as const;
 
+/** Accounts that one address may make in an hour. */
+const MAX_SIGN_UPS = 100;
+const SIGN_UP_WINDOW_MS = 3_600_000;
+
 /** Holds up whoever guesses passwords; counts in the key-value store, so over all managers. */
 @Injectable()
 export class LoginThrottle {
@@ -47,6 +51,20 @@ export class LoginThrottle {
     await ifThere(() => this.store.delete(pair), false);
   }
 
+  /**
+   * Counts one more account that was made from an address.
+   * @throws DfError `resource-exhausted` (429 with Retry-After)
+   */
+  async countSignUp(address: string): Promise<void> {
+    const [key] = counter('sign-up', address, MAX_SIGN_UPS);
+    if ((await ifThere(() => this.store.increment(key, 1, { ttlMs: SIGN_UP_WINDOW_MS }), 0)) > MAX_SIGN_UPS) {
+      throw new DfError('resource-exhausted', 'too many new accounts from this address, try again later', {
+        retryable: true,
+        details: { retryAfterS: SIGN_UP_WINDOW_MS / 1_000 },
+      });
+    }
+  }
+
   private async count(key: string): Promise<number> {
     return Number((await ifThere(() => this.store.get(key), undefined)) ?? 0);
   }
@@ -54,13 +72,15 @@ export class LoginThrottle {
 
 /** Keys and limits of the three counters; names and addresses are hashed: their length and characters are anybody's. */
 function entries(account: string, address: string): [string, number][] {
-  const key = (kind: string, value: string): string =>
-    `sign-in:${kind}:${createHash('sha256').update(value).digest('base64url')}`;
   return [
-    [key('pair', `${account}\0${address}`), MAX_FAILURES.pair],
-    [key('address', address), MAX_FAILURES.address],
-    [key('account', account), MAX_FAILURES.account],
+    counter('sign-in:pair', `${account}\0${address}`, MAX_FAILURES.pair),
+    counter('sign-in:address', address, MAX_FAILURES.address),
+    counter('sign-in:account', account, MAX_FAILURES.account),
   ];
+}
+
+function counter(kind: string, value: string, limit: number): [string, number] {
+  return [`${kind}:${createHash('sha256').update(value).digest('base64url')}`, limit];
 }
 
 async function ifThere<T>(work: () => Promise<T>, otherwise: T): Promise<T> {

@@ -2,6 +2,9 @@ import { DfError } from '@dragonfly/errors';
 import { Body, Controller, HttpCode, Post, Req, Res } from '@nestjs/common';
 import { ApiBody, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { Answers, AnswersNothing, bodyType } from '../rest/answers.js';
+import { time } from '../rest/shared-bodies.js';
 import { jsonTime } from '../rest/json-time.js';
 import type { RequestOf } from '../rest/rest-schema.js';
 import { IdParam, JsonBody, requestSchema } from '../rest/request-decorators.js';
@@ -17,6 +20,8 @@ export interface SignedInBody {
   token: string;
   expire: string;
 }
+
+const SignedInBody = bodyType('SignedIn', z.object({ token: z.string(), expire: time() }));
 
 const INITIAL_PASSWORD_WARNING =
   '299 - "the account still has its initial password: change it with POST /api/v1/users/:id/reset_password"';
@@ -35,6 +40,7 @@ export class SessionsController {
   /** Everything that is wrong with the request is the same 401: it tells nothing about accounts. */
   @Post('signin')
   @HttpCode(200)
+  @Answers(SignedInBody)
   @ApiBody({ schema: requestSchema(SignInRequest) })
   async signIn(
     @Body() body: unknown,
@@ -54,6 +60,7 @@ export class SessionsController {
   }
 
   @Post('refresh_token')
+  @Answers(SignedInBody)
   @HttpCode(200)
   async refresh(
     @Req() request: FastifyRequest,
@@ -66,6 +73,7 @@ export class SessionsController {
   }
 
   @Post('signout')
+  @AnswersNothing()
   @HttpCode(200)
   signOut(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): void {
     this.cookies.clear(request, reply);
@@ -73,6 +81,7 @@ export class SessionsController {
 
   /** The old password is the proof, so that no session is needed. */
   @Post(':id/reset_password')
+  @AnswersNothing()
   @HttpCode(200)
   resetPassword(
     @IdParam() id: number,

@@ -5,8 +5,9 @@ import { ForTenants } from '../auth/route-rules.js';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { RequestOf } from '../rest/rest-schema.js';
 import { IdParam, JsonBody, QueryOf } from '../rest/request-decorators.js';
+import { Answers, AnswersNothing, AnswersPage } from '../rest/answers.js';
 import { listAnswer } from '../rest/list-answer.js';
-import type { ClusterBody } from '../rest/resource-bodies.js';
+import { ClusterBody } from '../rest/resource-bodies.js';
 import { CreateClusterRequest, GetClustersQuery, UpdateClusterRequest } from './cluster-requests.js';
 import { ClustersService } from './clusters.service.js';
 
@@ -17,6 +18,7 @@ export class ClustersController {
   constructor(private readonly clusters: ClustersService) {}
 
   @Post()
+  @Answers(ClusterBody)
   @HttpCode(200)
   create(
     @JsonBody(CreateClusterRequest) request: RequestOf<typeof CreateClusterRequest>,
@@ -26,12 +28,14 @@ export class ClustersController {
   }
 
   @Get(':id')
+  @Answers(ClusterBody)
   get(@IdParam() id: number, @CurrentCaller() { scope }: Caller): Promise<ClusterBody> {
     scope.requireCluster(id);
     return this.clusters.get(id);
   }
 
   @Get()
+  @AnswersPage(ClusterBody)
   async list(
     @QueryOf(GetClustersQuery) query: RequestOf<typeof GetClustersQuery>,
     @CurrentCaller() { scope }: Caller,
@@ -42,6 +46,7 @@ export class ClustersController {
   }
 
   @Patch(':id')
+  @Answers(ClusterBody)
   update(
     @IdParam() id: number,
     @JsonBody(UpdateClusterRequest) request: RequestOf<typeof UpdateClusterRequest>,
@@ -52,6 +57,7 @@ export class ClustersController {
   }
 
   @Delete(':id')
+  @AnswersNothing()
   delete(@IdParam() id: number, @CurrentCaller() { scope }: Caller): Promise<void> {
     scope.requireCluster(id);
     return this.clusters.delete(id, scope);

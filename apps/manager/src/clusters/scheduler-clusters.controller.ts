@@ -5,8 +5,9 @@ import { ForTenants } from '../auth/route-rules.js';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { RequestOf } from '../rest/rest-schema.js';
 import { IdParam, JsonBody, QueryOf } from '../rest/request-decorators.js';
+import { Answers, AnswersNothing, AnswersPage } from '../rest/answers.js';
 import { listAnswer } from '../rest/list-answer.js';
-import type { SchedulerClusterBody } from '../rest/resource-bodies.js';
+import { SchedulerClusterBody } from '../rest/resource-bodies.js';
 import {
   CreateSchedulerClusterRequest,
   GetSchedulerClustersQuery,
@@ -21,6 +22,7 @@ export class SchedulerClustersController {
   constructor(private readonly clusters: SchedulerClustersService) {}
 
   @Post()
+  @Answers(SchedulerClusterBody)
   @ForTenants('refused')
   @HttpCode(200)
   create(
@@ -30,12 +32,14 @@ export class SchedulerClustersController {
   }
 
   @Get(':id')
+  @Answers(SchedulerClusterBody)
   get(@IdParam() id: number, @CurrentCaller() { scope }: Caller): Promise<SchedulerClusterBody> {
     scope.requireCluster(id);
     return this.clusters.get(id);
   }
 
   @Get()
+  @AnswersPage(SchedulerClusterBody)
   async list(
     @QueryOf(GetSchedulerClustersQuery) query: RequestOf<typeof GetSchedulerClustersQuery>,
     @CurrentCaller() { scope }: Caller,
@@ -46,6 +50,7 @@ export class SchedulerClustersController {
   }
 
   @Patch(':id')
+  @Answers(SchedulerClusterBody)
   @ForTenants('refused')
   update(
     @IdParam() id: number,
@@ -55,6 +60,7 @@ export class SchedulerClustersController {
   }
 
   @Delete(':id')
+  @AnswersNothing()
   @ForTenants('refused')
   delete(@IdParam() id: number): Promise<void> {
     return this.clusters.delete(id);
@@ -62,6 +68,7 @@ export class SchedulerClustersController {
 
   @ForTenants('refused')
   @Put(':id/schedulers/:scheduler_id')
+  @AnswersNothing()
   addScheduler(@IdParam() id: number, @IdParam('scheduler_id') schedulerId: number): Promise<void> {
     return this.clusters.addScheduler(id, schedulerId);
   }

@@ -5,8 +5,9 @@ import { ForTenants } from '../auth/route-rules.js';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { RequestOf } from '../rest/rest-schema.js';
 import { IdParam, JsonBody, QueryOf } from '../rest/request-decorators.js';
+import { Answers, AnswersNothing, AnswersPage } from '../rest/answers.js';
 import { listAnswer } from '../rest/list-answer.js';
-import type { SeedPeerClusterBody } from '../rest/resource-bodies.js';
+import { SeedPeerClusterBody } from '../rest/resource-bodies.js';
 import {
   CreateSeedPeerClusterRequest,
   GetSeedPeerClustersQuery,
@@ -21,6 +22,7 @@ export class SeedPeerClustersController {
   constructor(private readonly clusters: SeedPeerClustersService) {}
 
   @Post()
+  @Answers(SeedPeerClusterBody)
   @ForTenants('refused')
   @HttpCode(200)
   create(
@@ -30,11 +32,13 @@ export class SeedPeerClustersController {
   }
 
   @Get(':id')
+  @Answers(SeedPeerClusterBody)
   get(@IdParam() id: number, @CurrentCaller() { scope }: Caller): Promise<SeedPeerClusterBody> {
     return this.clusters.get(id, scope);
   }
 
   @Get()
+  @AnswersPage(SeedPeerClusterBody)
   async list(
     @QueryOf(GetSeedPeerClustersQuery) query: RequestOf<typeof GetSeedPeerClustersQuery>,
     @CurrentCaller() { scope }: Caller,
@@ -45,6 +49,7 @@ export class SeedPeerClustersController {
   }
 
   @Patch(':id')
+  @Answers(SeedPeerClusterBody)
   @ForTenants('refused')
   update(
     @IdParam() id: number,
@@ -54,6 +59,7 @@ export class SeedPeerClustersController {
   }
 
   @Delete(':id')
+  @AnswersNothing()
   @ForTenants('refused')
   delete(@IdParam() id: number): Promise<void> {
     return this.clusters.delete(id);
@@ -61,12 +67,14 @@ export class SeedPeerClustersController {
 
   @ForTenants('refused')
   @Put(':id/seed-peers/:seed_peer_id')
+  @AnswersNothing()
   addSeedPeer(@IdParam() id: number, @IdParam('seed_peer_id') seedPeerId: number): Promise<void> {
     return this.clusters.addSeedPeer(id, seedPeerId);
   }
 
   @ForTenants('refused')
   @Put(':id/scheduler-clusters/:scheduler_cluster_id')
+  @AnswersNothing()
   addSchedulerCluster(
     @IdParam() id: number,
     @IdParam('scheduler_cluster_id') schedulerClusterId: number,

@@ -3,6 +3,8 @@ import { ManagerGrpcController } from '../grpc/manager.grpc-controller.js';
 import { ApplicationsReader } from './applications.js';
 import { InstanceSweeper } from './instance-sweeper.js';
 import { KeepAliveService } from './keep-alive.js';
+import { PeersController } from './peers.controller.js';
+import { PeersService } from './peers.service.js';
 import { SchedulerFeaturesController } from './scheduler-features.controller.js';
 import { SchedulerRegistry } from './scheduler-registry.js';
 import { SchedulersController } from './schedulers.controller.js';
@@ -18,10 +20,17 @@ export class InstancesModule {
     return {
       module: InstancesModule,
       imports: [platform],
-      controllers: [SchedulersController, SchedulerFeaturesController, SeedPeersController, ManagerGrpcController],
+      controllers: [
+        SchedulersController,
+        SchedulerFeaturesController,
+        SeedPeersController,
+        PeersController,
+        ManagerGrpcController,
+      ],
       providers: [
         SchedulersService,
         SeedPeersService,
+        PeersService,
         SchedulerRegistry,
         SeedPeerRegistry,
         ApplicationsReader,

@@ -3,7 +3,8 @@ import { ApiTags } from '@nestjs/swagger';
 import { type Caller, CurrentCaller } from '../auth/caller.js';
 import { ForTenants } from '../auth/route-rules.js';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { SchedulerBody } from '../rest/resource-bodies.js';
+import { SchedulerBody } from '../rest/resource-bodies.js';
+import { Answers, AnswersNothing, AnswersPage } from '../rest/answers.js';
 import { listAnswer } from '../rest/list-answer.js';
 import type { RequestOf } from '../rest/rest-schema.js';
 import { IdParam, JsonBody, QueryOf } from '../rest/request-decorators.js';
@@ -17,6 +18,7 @@ export class SchedulersController {
   constructor(private readonly instances: SchedulersService) {}
 
   @Post()
+  @Answers(SchedulerBody)
   @HttpCode(200)
   create(
     @JsonBody(CreateSchedulerRequest) request: RequestOf<typeof CreateSchedulerRequest>,
@@ -27,11 +29,13 @@ export class SchedulersController {
   }
 
   @Get(':id')
+  @Answers(SchedulerBody)
   get(@IdParam() id: number, @CurrentCaller() { scope }: Caller): Promise<SchedulerBody> {
     return this.instances.get(id, scope);
   }
 
   @Get()
+  @AnswersPage(SchedulerBody)
   async list(
     @QueryOf(GetSchedulersQuery) query: RequestOf<typeof GetSchedulersQuery>,
     @CurrentCaller() { scope }: Caller,
@@ -42,6 +46,7 @@ export class SchedulersController {
   }
 
   @Patch(':id')
+  @Answers(SchedulerBody)
   update(
     @IdParam() id: number,
     @JsonBody(UpdateSchedulerRequest) request: RequestOf<typeof UpdateSchedulerRequest>,
@@ -51,6 +56,7 @@ export class SchedulersController {
   }
 
   @Delete(':id')
+  @AnswersNothing()
   delete(@IdParam() id: number, @CurrentCaller() { scope }: Caller): Promise<void> {
     return this.instances.delete(id, scope);
   }

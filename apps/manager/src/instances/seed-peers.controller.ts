@@ -3,7 +3,8 @@ import { ApiTags } from '@nestjs/swagger';
 import { type Caller, CurrentCaller } from '../auth/caller.js';
 import { ForTenants } from '../auth/route-rules.js';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { SeedPeerBody } from '../rest/resource-bodies.js';
+import { SeedPeerBody } from '../rest/resource-bodies.js';
+import { Answers, AnswersNothing, AnswersPage } from '../rest/answers.js';
 import { listAnswer } from '../rest/list-answer.js';
 import type { RequestOf } from '../rest/rest-schema.js';
 import { IdParam, JsonBody, QueryOf } from '../rest/request-decorators.js';
@@ -17,6 +18,7 @@ export class SeedPeersController {
   constructor(private readonly instances: SeedPeersService) {}
 
   @Post()
+  @Answers(SeedPeerBody)
   @ForTenants('refused')
   @HttpCode(200)
   create(@JsonBody(CreateSeedPeerRequest) request: RequestOf<typeof CreateSeedPeerRequest>): Promise<SeedPeerBody> {
@@ -24,11 +26,13 @@ export class SeedPeersController {
   }
 
   @Get(':id')
+  @Answers(SeedPeerBody)
   get(@IdParam() id: number, @CurrentCaller() { scope }: Caller): Promise<SeedPeerBody> {
     return this.instances.get(id, scope);
   }
 
   @Get()
+  @AnswersPage(SeedPeerBody)
   async list(
     @QueryOf(GetSeedPeersQuery) query: RequestOf<typeof GetSeedPeersQuery>,
     @CurrentCaller() { scope }: Caller,
@@ -39,6 +43,7 @@ export class SeedPeersController {
   }
 
   @Patch(':id')
+  @Answers(SeedPeerBody)
   @ForTenants('refused')
   update(
     @IdParam() id: number,
@@ -48,6 +53,7 @@ export class SeedPeersController {
   }
 
   @Delete(':id')
+  @AnswersNothing()
   @ForTenants('refused')
   delete(@IdParam() id: number): Promise<void> {
     return this.instances.delete(id);

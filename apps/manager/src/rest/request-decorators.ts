@@ -66,6 +66,28 @@ export function QueryOf(type: RequestType): ParameterDecorator {
   };
 }
 
+/** Longest name in a path: that of the longest column. */
+const MAX_NAME_LENGTH = 256;
+
+class NamePipe implements PipeTransform<string, string> {
+  constructor(private readonly name: string) {}
+
+  transform(value: string): string {
+    if (value === '' || value.length > MAX_NAME_LENGTH) {
+      throw invalidRequest(`Key: '${this.name}' Error:Field validation for '${this.name}' failed on the 'max' tag`);
+    }
+    return value;
+  }
+}
+
+/** A name in the path. */
+export function NameParam(name: string): ParameterDecorator {
+  return (target, key, index) => {
+    Param(name, new NamePipe(name))(target, key, index);
+    describe(ApiParam({ name, schema: { type: 'string', maxLength: MAX_NAME_LENGTH } }), target, key);
+  };
+}
+
 /** An id in the path. */
 export function IdParam(name = 'id'): ParameterDecorator {
   return (target, key, index) => {

@@ -5,19 +5,15 @@ import type {
   SeedPeerClusterEntity,
   SeedPeerEntity,
 } from '@dragonfly/persistence';
+import { z } from 'zod';
+import { bodyType } from './answers.js';
 import { jsonTime } from './json-time.js';
+import { base, type BaseBody, baseFields, json, time, ZERO_BASE } from './shared-bodies.js';
 
 /**
  * JSON bodies of clusters and their members, field by field in the original's order. A part that an answer does not
  * load is a zero object or null there, and clients rely on the fields being present.
  */
-interface BaseBody {
-  id: number;
-  created_at: string;
-  updated_at: string;
-  is_del: number;
-}
-
 export interface SchedulerClusterBody extends BaseBody {
   name: string;
   bio: string;
@@ -69,14 +65,76 @@ export interface SeedPeerBody extends BaseBody {
   seed_peer_cluster: SeedPeerClusterBody;
 }
 
-function base(row: { id: number; createdAt: Date | null; updatedAt: Date | null; isDel: number }): BaseBody {
-  return { id: row.id, created_at: jsonTime(row.createdAt), updated_at: jsonTime(row.updatedAt), is_del: row.isDel };
-}
+export const SchedulerClusterBody: z.ZodType<SchedulerClusterBody> = bodyType(
+  'SchedulerCluster',
+  z.object({
+    ...baseFields,
+    name: z.string(),
+    bio: z.string(),
+    config: json().nullable(),
+    client_config: json().nullable(),
+    seed_client_config: json().nullable(),
+    scopes: json().nullable(),
+    is_default: z.boolean(),
+    seed_peer_clusters: z.lazy(() => z.array(SeedPeerClusterBody).nullable()),
+    schedulers: z.lazy(() => z.array(SchedulerBody).nullable()),
+    peers: z.null(),
+    jobs: z.null(),
+  }),
+);
 
-const ZERO: BaseBody = { id: 0, created_at: jsonTime(null), updated_at: jsonTime(null), is_del: 0 };
+export const SeedPeerClusterBody: z.ZodType<SeedPeerClusterBody> = bodyType(
+  'SeedPeerCluster',
+  z.object({
+    ...baseFields,
+    name: z.string(),
+    bio: z.string(),
+    config: json().nullable(),
+    scheduler_clusters: z.array(SchedulerClusterBody).nullable(),
+    seed_peer: z.lazy(() => z.array(SeedPeerBody).nullable()),
+    jobs: z.null(),
+  }),
+);
 
-const ZERO_SCHEDULER_CLUSTER: SchedulerClusterBody = {
-  ...ZERO,
+export const SchedulerBody: z.ZodType<SchedulerBody> = bodyType(
+  'Scheduler',
+  z.object({
+    ...baseFields,
+    config: json(),
+    host_name: z.string(),
+    idc: z.string(),
+    location: z.string(),
+    ip: z.string(),
+    port: z.int(),
+    state: z.string(),
+    features: z.array(z.string()),
+    last_keep_alive_at: time(),
+    scheduler_cluster_id: z.int(),
+    scheduler_cluster: SchedulerClusterBody,
+  }),
+);
+
+export const SeedPeerBody: z.ZodType<SeedPeerBody> = bodyType(
+  'SeedPeer',
+  z.object({
+    ...baseFields,
+    host_name: z.string(),
+    type: z.string(),
+    idc: z.string(),
+    location: z.string(),
+    ip: z.string(),
+    port: z.int(),
+    download_port: z.int(),
+    object_storage_port: z.int(),
+    state: z.string(),
+    seed_peer_cluster_id: z.int(),
+    seed_peer_cluster: SeedPeerClusterBody,
+  }),
+);
+
+/** Where a member's cluster is not loaded. */
+export const ZERO_SCHEDULER_CLUSTER: SchedulerClusterBody = {
+  ...ZERO_BASE,
   name: '',
   bio: '',
   config: null,
@@ -91,7 +149,7 @@ const ZERO_SCHEDULER_CLUSTER: SchedulerClusterBody = {
 };
 
 const ZERO_SEED_PEER_CLUSTER: SeedPeerClusterBody = {
-  ...ZERO,
+  ...ZERO_BASE,
   name: '',
   bio: '',
   config: null,
@@ -184,6 +242,24 @@ export interface ClusterBody {
   updated_at: string;
   is_default: boolean;
 }
+
+export const ClusterBody: z.ZodType<ClusterBody> = bodyType(
+  'Cluster',
+  z.object({
+    id: z.int(),
+    name: z.string(),
+    bio: z.string(),
+    scopes: json(),
+    scheduler_cluster_id: z.int(),
+    seed_peer_cluster_id: z.int(),
+    scheduler_cluster_config: json(),
+    seed_peer_cluster_config: json(),
+    peer_cluster_config: json(),
+    created_at: time(),
+    updated_at: time(),
+    is_default: z.boolean(),
+  }),
+);
 
 /** @param seedPeerCluster undefined when the scheduler cluster is linked to none */
 export function clusterBody(row: SchedulerClusterEntity, seedPeerCluster?: SeedPeerClusterEntity): ClusterBody {

@@ -17,11 +17,15 @@ export class RestOptions {
   /** Directory of a built console; empty = none. */
   readonly consoleDirectory: string;
 
+  /** Where GitHub is. */
+  readonly github: { readonly authorizeURL: string; readonly tokenURL: string; readonly apiURL: string };
+
   constructor(options: RestOptions) {
     this.cookie = options.cookie;
     this.isSignUpOpen = options.isSignUpOpen;
     this.corsOrigins = options.corsOrigins;
     this.trustedProxies = options.trustedProxies;
     this.consoleDirectory = options.consoleDirectory;
+    this.github = options.github;
   }
 }

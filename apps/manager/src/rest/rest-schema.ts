@@ -27,6 +27,10 @@ interface Range {
 interface TextRules extends Range {
   oneOf?: readonly string[];
   format?: 'email' | 'url';
+  /** What the text must match, and the name of the rule in error texts. */
+  pattern?: { regex: RegExp; tag: string };
+  /** Any other rule, and its name in error texts. */
+  check?: { isGood: (value: string) => boolean; tag: string };
 }
 
 /** Mark of required fields in the JSON schema; see `withRequired`. */
@@ -69,6 +73,10 @@ function checkText(value: string, rules: TextRules, context: CheckContext): void
     violate(context, 'email');
   } else if (rules.format === 'url' && !URL.canParse(value)) {
     violate(context, 'url');
+  } else if (rules.pattern && !rules.pattern.regex.test(value)) {
+    violate(context, rules.pattern.tag);
+  } else if (rules.check && !rules.check.isGood(value)) {
+    violate(context, rules.check.tag);
   }
 }
 
@@ -77,7 +85,8 @@ function textMeta(rules: TextRules): Record<string, unknown> {
     ...(rules.min === undefined ? {} : { minLength: rules.min }),
     ...(rules.max === undefined ? {} : { maxLength: rules.max }),
     ...(rules.oneOf ? { enum: [...rules.oneOf] } : {}),
-    ...(rules.format ? { format: rules.format } : {}),
+    ...(rules.format ? { format: rules.format === 'url' ? 'uri' : rules.format } : {}),
+    ...(rules.pattern ? { pattern: rules.pattern.regex.source } : {}),
   };
 }
 
@@ -142,6 +151,22 @@ export function requiredInteger(range: Range = {}) {
     .meta({ ...numberMeta(range), ...REQUIRED });
 }
 
+/** A whole number that must be there; it may be 0. */
+export function presentInteger(range: Range = {}) {
+  return z
+    .int()
+    .nullish()
+    .transform((value, context) => {
+      if (value === null || value === undefined) {
+        violate(context, 'required');
+        return z.NEVER;
+      }
+      checkNumber(value, range, context);
+      return value;
+    })
+    .meta({ ...numberMeta(range), ...REQUIRED });
+}
+
 /** A whole number that may be left out; 0 counts as left out for the range. */
 export function optionalInteger(range: Range = {}) {
   return z
@@ -156,6 +181,52 @@ export function optionalInteger(range: Range = {}) {
     .meta(numberMeta(range));
 }
 
+interface TimeRange {
+  min?: Date;
+  max?: Date;
+}
+
+const RFC_3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[-+]\d\d:\d\d)$/;
+
+function readTime(value: string, range: TimeRange, context: CheckContext): Date {
+  const time = RFC_3339.test(value) ? new Date(value) : new Date(Number.NaN);
+  if (Number.isNaN(time.getTime())) {
+    const text = `parsing time ${JSON.stringify(value)}: must be RFC 3339, as 2026-01-02T03:04:05Z`;
+    context.addIssue({ code: 'custom', message: text, params: { text } });
+    return z.NEVER;
+  }
+  if (range.min && time < range.min) {
+    violate(context, 'gte');
+  } else if (range.max && time > range.max) {
+    violate(context, 'lte');
+  }
+  return time;
+}
+
+/** A time that must be there. */
+export function requiredTime(range: TimeRange = {}) {
+  return z
+    .string()
+    .nullish()
+    .transform((value, context) => {
+      if (!value) {
+        violate(context, 'required');
+        return z.NEVER;
+      }
+      return readTime(value, range, context);
+    })
+    .meta({ format: 'date-time', ...REQUIRED });
+}
+
+/** A time that may be left out. */
+export function optionalTime(range: TimeRange = {}) {
+  return z
+    .string()
+    .nullish()
+    .transform((value, context) => (value ? readTime(value, range, context) : undefined))
+    .meta({ format: 'date-time' });
+}
+
 export function optionalFlag() {
   return z
     .boolean()
@@ -168,6 +239,21 @@ export function optionalList<T extends z.ZodType>(element: T) {
     .array(element)
     .nullish()
     .transform((value) => value ?? undefined);
+}
+
+/** A list that must be there; it may be empty. */
+export function requiredList<T extends z.ZodType>(element: T) {
+  return z
+    .array(element)
+    .nullish()
+    .transform((value, context) => {
+      if (!value) {
+        violate(context, 'required');
+        return z.NEVER;
+      }
+      return value;
+    })
+    .meta(REQUIRED);
 }
 
 /** An object that may be left out. Keys that it does not name are ignored, as everywhere in the API. */
@@ -255,12 +341,19 @@ export function violationText(name: string, issues: readonly z.core.$ZodIssue[])
       }
       const path = issue.path.map((part) => (typeof part === 'number' ? `[${part}]` : goName(part)));
       if (typeof params?.['tag'] === 'string') {
-        const key = [name, ...path].join('.').replaceAll('.[', '[');
-        const field = path.at(-1) ?? name;
-        return `Key: '${key}' Error:Field validation for '${field}' failed on the '${params['tag']}' tag`;
+        return ruleText(name, path, params['tag']);
+      }
+      const size = issue.code === 'too_big' ? 'max' : issue.code === 'too_small' ? 'min' : undefined;
+      if (size) {
+        return ruleText(name, path, size);
       }
       const expected = issue.code === 'invalid_type' ? issue.expected : issue.message;
       return `json: cannot unmarshal value into Go struct field ${[name, ...issue.path.map(String)].join('.')} of type ${expected}`;
     })
     .join('\n');
+}
+
+function ruleText(name: string, path: readonly string[], tag: string): string {
+  const key = [name, ...path].join('.').replaceAll('.[', '[');
+  return `Key: '${key}' Error:Field validation for '${path.at(-1) ?? name}' failed on the '${tag}' tag`;
 }

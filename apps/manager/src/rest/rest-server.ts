@@ -4,9 +4,12 @@ import cookie from '@fastify/cookie';
 import type { Logger as PinoLogger } from '@dragonfly/telemetry';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyRequest } from 'fastify';
-import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
+import { SwaggerModule } from '@nestjs/swagger';
+import { auditRequests } from '../audit/audit-hooks.js';
+import { AuditLog } from '../audit/audit-log.js';
 import type { ManagerMetrics } from '../status/manager-metrics.js';
 import { RestErrorFilter } from './error.filter.js';
+import { apiDescription } from './openapi.js';
 import type { RestOptions } from './rest-options.js';
 
 /** Largest request body; the largest real ones are block lists of some hundred kB. */
@@ -69,14 +72,8 @@ export async function configureRest(
       reply.elapsedTime,
     );
   });
-  const description = new DocumentBuilder()
-    .setTitle('Dragonfly Manager')
-    .setVersion(options.version)
-    .addBearerAuth({ type: 'http', scheme: 'bearer', bearerFormat: 'JWT' })
-    .addCookieAuth('jwt')
-    .addSecurityRequirements('bearer')
-    .build();
-  SwaggerModule.setup('swagger', app, () => SwaggerModule.createDocument(app, description), {
+  auditRequests(fastify, app.get(AuditLog));
+  SwaggerModule.setup('swagger', app, () => apiDescription(app, options.version), {
     jsonDocumentUrl: 'swagger/doc.json',
     raw: ['json'],
   });

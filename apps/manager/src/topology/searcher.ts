@@ -1,5 +1,6 @@
 import { BlockList, isIP, isIPv4 } from 'node:net';
 import type { SchedulerClusterEntity } from '@dragonfly/persistence';
+import { compilePattern } from '../rest/pattern-text.js';
 
 /** What a client tells about itself when it asks for schedulers. */
 export interface SearchClient {
@@ -16,6 +17,8 @@ const SEPARATOR = '|';
 const MAX_LOCATION_ELEMENTS = 5;
 /** Scopes are read as at most so many entries: they are compared for every client. */
 const MAX_SCOPE_ENTRIES = 1_000;
+/** Hostname expressions that are kept compiled. */
+const MAX_PATTERNS = 1_000;
 
 export interface ClusterScore {
   readonly cidr: number;
@@ -92,16 +95,21 @@ function hostnameScore(expressions: readonly string[], hostname: string): number
   if (hostname === '') {
     return 0;
   }
-  return expressions.some((expression) => {
-    try {
-      return new RegExp(expression).test(hostname);
-    } catch {
-      // People write these; one bad expression must not hide the cluster's other scopes.
-      return false;
+  // People write these; one bad expression must not hide the cluster's other scopes.
+  return expressions.some((expression) => hostnamePattern(expression)?.test(hostname)) ? 1 : 0;
+}
+
+/** Expressions that have been read before; most clusters never change theirs. */
+const hostnamePatterns = new Map<string, ReturnType<typeof compilePattern>>();
+
+function hostnamePattern(expression: string): ReturnType<typeof compilePattern> {
+  if (!hostnamePatterns.has(expression)) {
+    if (hostnamePatterns.size >= MAX_PATTERNS) {
+      hostnamePatterns.clear();
     }
-  })
-    ? 1
-    : 0;
+    hostnamePatterns.set(expression, compilePattern(expression));
+  }
+  return hostnamePatterns.get(expression);
 }
 
 function idcScore(scope: string, idc: string): number {

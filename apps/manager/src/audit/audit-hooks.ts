@@ -1,0 +1,31 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { actorOf } from '../auth/caller.js';
+import type { AuditEntry, AuditLog } from './audit-log.js';
+
+const READING_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
+/** What is worth an entry: the API, not pages, health or metrics. */
+const AUDITED = /^\/o?api\//;
+
+/** Records every request of the API; answers to changes wait for their entry. */
+export function auditRequests(fastify: FastifyInstance, audit: AuditLog): void {
+  fastify.addHook('onSend', async (request, reply) => {
+    if (AUDITED.test(request.url) && !READING_METHODS.has(request.method)) {
+      await audit.recordAndWait(entryOf(request, reply.statusCode));
+    }
+  });
+  fastify.addHook('onResponse', async (request, reply) => {
+    if (AUDITED.test(request.url) && READING_METHODS.has(request.method)) {
+      audit.record(entryOf(request, reply.statusCode));
+    }
+  });
+}
+
+function entryOf(request: FastifyRequest, statusCode: number): AuditEntry {
+  return {
+    actor: actorOf(request),
+    method: request.method,
+    path: request.url.split('?', 1)[0] ?? '',
+    statusCode,
+    ip: request.ip,
+  };
+}
