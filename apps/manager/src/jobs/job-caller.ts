@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify';
+import { callerOf } from '../auth/caller.js';
 
 /** Who asks for something about jobs, and what of it is theirs. The REST API's caller is one. */
 export interface JobCaller {
@@ -30,6 +31,6 @@ export function systemCaller(userId: number): JobCaller {
 }
 
 /** Who makes the request. */
-export function jobCallerOf(_request: FastifyRequest): JobCaller {
-  return systemCaller(0);
+export function jobCallerOf(request: FastifyRequest): JobCaller {
+  return callerOf(request);
 }

@@ -2,6 +2,8 @@ import { violationText, type RequestOf, type RequestType } from '../rest/rest-sc
 import { Controller, Delete, Get, HttpCode, Patch, Post, Req, Res } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { DfError } from '@dragonfly/errors';
+import { ForTenants } from '../auth/route-rules.js';
 import { GcService } from '../gc/gc.service.js';
 import {
   ImageDistributionService,
@@ -30,6 +32,7 @@ import { JobsService } from './jobs.service.js';
 
 /** Jobs, for sessions and for personal access tokens. */
 @ApiTags('Job')
+@ForTenants('scoped')
 @Controller(['api/v1/jobs', 'oapi/v1/jobs'])
 export class JobsController {
   constructor(
@@ -66,6 +69,9 @@ export class JobsController {
           return this.distribution.find(checked(CreateGetImageDistributionJobRequest, body), caller);
         case 'gc': {
           const { args, user_id } = checked(CreateGCJobRequest, body);
+          if (caller.scope.userIds) {
+            throw new DfError('permission-denied', 'garbage collection is about the whole system');
+          }
           return this.gc.runNow(args.type as 'audit' | 'job', user_id || caller.userId);
         }
         case 'sync_peers': {
