@@ -156,7 +156,15 @@ async function build(options: PeerEngineOptions, closing: (() => Promise<void> |
         network.rates,
       ),
   });
-  const transfer = new Transfer({ config, data, hostId: identity.hostId, parentTls: tls.parent, metrics, log });
+  const transfer = new Transfer({
+    config,
+    data,
+    hostId: identity.hostId,
+    parentTls: tls.parent,
+    metrics,
+    pushes: membership.pushes,
+    log,
+  });
   const attempts = attemptServices(config, identity, membership, transfer);
   const finished = new FinishedAnnouncer(attempts, log);
   const storedTasks = new StoredTasksAnnouncer({

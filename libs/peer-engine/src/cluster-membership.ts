@@ -18,6 +18,7 @@ import type { RoleProfile } from './role-profile.js';
 import { AnnouncePeerConversation, type Conversation } from './scheduler/conversation.js';
 import { isServing } from './scheduler/health-check.js';
 import { isAlive } from './scheduler/proof-of-life.js';
+import { PushListener } from './scheduler/push-listener.js';
 import type { SchedulerLink } from './scheduler/scheduler-link.js';
 import { SchedulerSet } from './scheduler/scheduler-set.js';
 import { SeedPresence } from './scheduler/seed-presence.js';
@@ -44,6 +45,7 @@ export class ClusterMembership {
   readonly schedulers: SchedulerSet;
   readonly seeds: SeedPresence;
   readonly announcer: HostAnnouncer;
+  readonly pushes: PushListener;
   private readonly manager: managerV2.ManagerClient | undefined;
   private readonly managerAddress: string | undefined;
   private readonly newsClient: extNotify.NotifyServiceClient | undefined;
@@ -65,12 +67,16 @@ export class ClusterMembership {
         this.reportSchedulers();
       },
     });
+    this.pushes = new PushListener(identity.hostId, log);
     this.announcer = new HostAnnouncer({
       hostNow: options.hostNow,
       hostId: identity.hostId,
       intervalMs: config.scheduler.announceInterval,
       schedulers: () => this.schedulers.all,
       log,
+      onAnnounced: (link) => {
+        this.pushes.announcedTo(link);
+      },
       onState: (announced, known) => {
         this.reportAnnounced(announced, known);
       },
@@ -133,6 +139,7 @@ export class ClusterMembership {
 
   /** Says goodbye to schedulers and manager. */
   async leave(): Promise<void> {
+    this.pushes.stop();
     await this.seeds.stop();
     await this.announcer.stop();
     await Promise.all([this.announcer.leave(), this.registration?.stop()]);

@@ -15,6 +15,7 @@ import { SyncedParentHosts } from './parents/parent-hosts.js';
 import { ParentSession, type SessionOutcome } from './parents/parent-session.js';
 import { SyncPiecesCollector } from './parents/piece-collector.js';
 import { VortexPieceFetcher } from './parents/piece-fetcher.js';
+import type { PushListener } from './scheduler/push-listener.js';
 import { sourceAccessOf } from './source/source-plan.js';
 import { SourceSession } from './source/source-session.js';
 
@@ -27,6 +28,7 @@ export interface TransferOptions {
   readonly hostId: string;
   readonly parentTls: ClientTls | undefined;
   readonly metrics: PeerMetrics;
+  readonly pushes: PushListener;
   readonly log: Logger;
 }
 
@@ -73,6 +75,7 @@ export class Transfer {
     const { config } = this.options;
     const session = new ParentSession({
       ...options,
+      candidates: [...options.candidates],
       isSequential: options.request.isSequential,
       concurrency: config.download.concurrentPieceCount,
       collector: this.collector,
@@ -83,7 +86,12 @@ export class Transfer {
         options.onPiece(record);
       },
     });
-    return session.run(signal);
+    const unregister = this.options.pushes.register(options.peerId, session);
+    try {
+      return await session.run(signal);
+    } finally {
+      unregister();
+    }
   }
 
   async fetchFromSource(options: SourceOptions, signal: AbortSignal): Promise<void> {

@@ -166,11 +166,14 @@ describe('leases in a shared store', () => {
 describe('leases of a scheduler that is alone', () => {
   let dir: TempDir;
   let clock: FakeClock;
+  let opened: JournalLeaseBackend[];
   beforeEach(() => {
     dir = tempDir('leases');
     clock = new FakeClock();
+    opened = [];
   });
-  afterEach(() => {
+  afterEach(async () => {
+    for (const backend of opened) await backend.close();
     dir.remove();
   });
 
@@ -182,6 +185,7 @@ describe('leases of a scheduler that is alone', () => {
       clock,
       log: silentLogger(),
     });
+    opened.push(backend);
     return { table: new SourceLeaseTable(backend, 1), backend };
   }
 
@@ -212,7 +216,6 @@ describe('leases of a scheduler that is alone', () => {
     await background();
     const third = await start();
     await granted(third.table, 't', 'b');
-    await third.backend.close();
   });
 });
 

@@ -19,6 +19,8 @@ export interface HostAnnouncerOptions {
   readonly intervalMs: number;
   readonly schedulers: () => readonly SchedulerLink[];
   readonly log: Logger;
+  /** A scheduler has taken an announcement. */
+  readonly onAnnounced?: (link: SchedulerLink) => void;
   /** Told after every round and after every announcement out of turn. */
   readonly onState: (announced: number, known: number) => void;
   /** A scheduler has taken the announcement that knew nothing of this host: it is new, or has lost its memory. */
@@ -53,6 +55,7 @@ export class HostAnnouncer {
     );
     const isNew = !this.announced.has(link);
     this.announced.add(link);
+    this.options.onAnnounced?.(link);
     this.report();
     if (isNew) this.options.onHostKnown(link);
   }

@@ -52,6 +52,10 @@ export interface AttemptServices {
 }
 
 export interface ParentsOptions {
+  /** Whose parents they are; news for it are taken meanwhile. */
+  readonly peerId: string;
+  /** Parents that came as news. */
+  readonly onMoreParents: (parents: readonly commonV2.Peer[]) => void;
   readonly task: StoredTask;
   readonly request: DownloadRequest;
   readonly candidates: readonly commonV2.Peer[];

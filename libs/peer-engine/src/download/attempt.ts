@@ -309,7 +309,8 @@ export class Attempt {
           break;
         }
         case 'normalTaskResponse': {
-          const { candidateParents } = answer.value;
+          // Also those that come as news meanwhile: none of them is to be offered again.
+          const candidateParents = [...answer.value.candidateParents];
           conversation.report({ $case: 'downloadPeerStartedRequest', value: {} });
           if (await this.fromParents(conversation, candidateParents, signal)) {
             await conversation.finish({ $case: 'downloadPeerFinishedRequest', value: {} });
@@ -345,7 +346,7 @@ export class Attempt {
 
   private async fromParents(
     conversation: Conversation,
-    candidates: readonly commonV2.Peer[],
+    candidates: commonV2.Peer[],
     signal: AbortSignal,
   ): Promise<boolean> {
     const { task, request, limiters, log } = this.options;
@@ -358,6 +359,10 @@ export class Attempt {
     if (pieces.length === 0) return true;
     const outcome = await this.services.fetchFromParents(
       {
+        peerId: this.peerId,
+        onMoreParents: (more) => {
+          candidates.push(...more);
+        },
         task,
         request,
         candidates,

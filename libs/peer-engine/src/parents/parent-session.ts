@@ -4,6 +4,7 @@ import type { PieceRecord, StoredTask } from '@dragonfly/piece-store';
 import type { commonV2 } from '@dragonfly/proto';
 import type { Logger } from '@dragonfly/telemetry';
 import type { RateLimiter } from '@dragonfly/vortex';
+import type { PushTarget } from '../scheduler/push-listener.js';
 import type { ParentHost, ParentHosts } from './parent-hosts.js';
 import { drawByWeight } from './parent-weight.js';
 import type { OfferedPiece, PieceCollector } from './piece-collector.js';
@@ -12,6 +13,9 @@ import { ReadyPieces } from './ready-pieces.js';
 
 /** How often parents are looked at for a sign of life. */
 const LIFE_CHECK_INTERVAL_MS = 500;
+
+/** Parents of one session; further ones are left out. */
+const MAX_PARENTS = 64;
 
 /** How fetching from one set of parents ended. */
 export type SessionOutcome = 'complete' | 'exhausted';
@@ -30,6 +34,8 @@ export interface ParentSessionOptions {
   /** Peers that served wrong bytes for this task; added to, and never asked again. */
   readonly banned: Set<string>;
   readonly onPiece: (record: PieceRecord) => void;
+  /** Parents came that the answer did not name. */
+  readonly onMoreParents?: (peers: readonly commonV2.Peer[]) => void;
   /** No parent is left for a piece, or a parent served wrong bytes. */
   readonly onPieceFailed: (pieceNumber: number, parentId: string) => void;
   readonly log: Logger;
@@ -50,7 +56,7 @@ interface Parent {
  * a piece is fetched as soon as one parent has it, from the parent with the most bandwidth to spare. A piece that fails
  * goes to the next parent that has it.
  */
-export class ParentSession {
+export class ParentSession implements PushTarget {
   private readonly remaining: Set<number>;
   private readonly ready: ReadyPieces;
   private readonly offers = new Map<number, Map<Parent, OfferedPiece>>();
@@ -93,6 +99,27 @@ export class ParentSession {
       await Promise.all(this.running);
       for (const parent of this.parents) parent.load.release();
     }
+  }
+
+  /** More parents, for what is still missing. */
+  addParents(peers: readonly commonV2.Peer[]): void {
+    const known = new Set(this.parents.map(({ id }) => id));
+    const byId = new Map(peers.map((peer) => [peer.id, peer]));
+    const unknown = [...byId.values()].filter(({ id }) => !known.has(id)).slice(0, MAX_PARENTS - known.size);
+    if (this.isSettled || unknown.length === 0) return;
+    this.options.log.debug({ parents: unknown.map(({ id }) => id) }, 'more parents');
+    this.options.onMoreParents?.(unknown);
+    for (const peer of unknown) this.addParent(peer);
+    this.pump();
+  }
+
+  /** Parents that their scheduler has written off. */
+  parentsGone(peerIds: readonly string[]): void {
+    if (this.isSettled) return;
+    for (const parent of this.parents) {
+      if (peerIds.includes(parent.id)) this.dropParent(parent, new DfError('unavailable', 'the parent is gone'));
+    }
+    this.pump();
   }
 
   private addParent(peer: commonV2.Peer): void {

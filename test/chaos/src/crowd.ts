@@ -1,0 +1,178 @@
+import { mkdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { createHash } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import { LightClient, type DoneMessage } from '@dragonfly/light';
+import { ChildService, Content, CountingOrigin, freePort, tempDir, type TempDir } from '@dragonfly/testkit';
+
+const REPOSITORY = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
+const MIB = 1024 * 1024;
+const READY_TIMEOUT_MS = 90_000;
+
+export interface CrowdOptions {
+  /** Processes, and daemons in each of them. */
+  readonly farms: number;
+  readonly peersPerFarm: number;
+  readonly schedulers: number;
+  /** `host:port` of the Redis that the schedulers share; absent: none. */
+  readonly redis?: string;
+  /** Which schedulers a farm is told of. @default all */
+  readonly schedulersOf?: (farm: number, schedulers: readonly string[]) => readonly string[];
+  /** Laid over the configuration of each scheduler, as environment variables. */
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
+interface Scheduler {
+  readonly port: number;
+  readonly statusPort: number;
+  process: ChildService;
+}
+
+/** A crowd of daemons, several to a process, under real scheduler processes, and an origin that counts. */
+export class Crowd implements AsyncDisposable {
+  private readonly schedulers: Scheduler[] = [];
+  private readonly farms: ChildService[] = [];
+
+  private constructor(
+    readonly origin: CountingOrigin,
+    private readonly directory: TempDir,
+    private readonly options: CrowdOptions,
+  ) {}
+
+  static async start(options: CrowdOptions): Promise<Crowd> {
+    const crowd = new Crowd(await CountingOrigin.start(), tempDir('crowd'), options);
+    try {
+      for (let number = 0; number < options.schedulers; number += 1) await crowd.addScheduler();
+      await Promise.all(Array.from({ length: options.farms }, (_, farm) => crowd.startFarm(farm)));
+    } catch (error) {
+      await crowd[Symbol.asyncDispose]();
+      throw error;
+    }
+    return crowd;
+  }
+
+  /** Every daemon is asked for the URL in the same instant. */
+  download(url: string): { readonly peer: string; readonly farm: number; readonly done: Promise<DoneMessage> }[] {
+    return Array.from({ length: this.options.farms }, (_, farm) =>
+      this.namesOf(farm).map((peer) => {
+        const done = this.downloadBy(peer, url);
+        // A daemon that is killed loses its requests; who cares looks at the promise.
+        done.catch(() => undefined);
+        return { peer, farm, done };
+      }),
+    ).flat();
+  }
+
+  outputOf(peer: string): string {
+    return this.directory.file(`${peer}.out`);
+  }
+
+  /** The schedulers' words on who was sent to the source, in order, as names of peers. */
+  sentToSource(): string[] {
+    return this.logs().flatMap((line) => {
+      const sent = /"peerId":"127\.0\.0\.1-(peer-\d+)-[^"]*".*"msg":"peer goes to the source"/.exec(line);
+      return sent?.[1] === undefined ? [] : [sent[1]];
+    });
+  }
+
+  farmOf(peer: string): number {
+    return Math.floor(Number(peer.replace('peer-', '')) / this.options.peersPerFarm);
+  }
+
+  async killFarm(farm: number): Promise<void> {
+    await this.farms[farm]?.kill('SIGKILL');
+  }
+
+  /** The scheduler whose log says that it sent somebody to the source. */
+  leadingScheduler(): number {
+    return this.schedulers.findIndex(({ process }) => process.log().includes('peer goes to the source'));
+  }
+
+  async killScheduler(number: number): Promise<void> {
+    await this.schedulers[number]?.process.kill('SIGKILL');
+  }
+
+  async restartScheduler(number: number): Promise<void> {
+    const scheduler = this.schedulers[number];
+    if (scheduler === undefined) throw new Error(`no scheduler ${number}`);
+    scheduler.process = await this.launchScheduler(number, scheduler.port, scheduler.statusPort);
+  }
+
+  private logs(): string[] {
+    return this.schedulers.flatMap(({ process }) => process.log().split('\n'));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.farms.map((farm) => farm.kill('SIGKILL')));
+    await Promise.all(this.schedulers.map(({ process }) => process.kill('SIGKILL')));
+    await this.origin.close();
+    this.directory.remove();
+  }
+
+  private async downloadBy(peer: string, url: string): Promise<DoneMessage> {
+    const client = await LightClient.connect(this.directory.file(`${peer}.light.sock`));
+    try {
+      return await client.download({ url, output: this.outputOf(peer), overwrite: true });
+    } finally {
+      client.close();
+    }
+  }
+
+  private namesOf(farm: number): string[] {
+    const { peersPerFarm } = this.options;
+    return Array.from({ length: peersPerFarm }, (_, index) => `peer-${farm * peersPerFarm + index}`);
+  }
+
+  private async addScheduler(): Promise<void> {
+    const [port, statusPort] = [await freePort(), await freePort()];
+    const number = this.schedulers.length;
+    this.schedulers.push({ port, statusPort, process: await this.launchScheduler(number, port, statusPort) });
+  }
+
+  private launchScheduler(number: number, port: number, statusPort: number): Promise<ChildService> {
+    const dataDir = this.directory.file(`scheduler-${number}`);
+    mkdirSync(dataDir, { recursive: true });
+    const { redis, settings } = this.options;
+    return ChildService.start({
+      name: `scheduler-${number}`,
+      command: process.execPath,
+      args: [path.join(REPOSITORY, 'apps/scheduler/dist/main.js'), '--console'],
+      env: {
+        ...process.env,
+        DRAGONFLY_SERVER__LISTEN_I_P: '127.0.0.1',
+        DRAGONFLY_SERVER__ADVERTISE_I_P: '127.0.0.1',
+        DRAGONFLY_SERVER__PORT: String(port),
+        DRAGONFLY_SERVER__HOST: `scheduler-${number}`,
+        DRAGONFLY_SERVER__DATA_DIR: dataDir,
+        DRAGONFLY_METRICS__ADDR: `127.0.0.1:${statusPort}`,
+        ...(redis === undefined ? {} : { DRAGONFLY_DATABASE__REDIS__ADDRS: JSON.stringify([redis]) }),
+        ...settings,
+      },
+      readyUrl: `http://127.0.0.1:${statusPort}/readyz`,
+      readyTimeoutMs: READY_TIMEOUT_MS,
+    });
+  }
+
+  private async startFarm(farm: number): Promise<void> {
+    const addresses = this.schedulers.map(({ port }) => `127.0.0.1:${port}`);
+    const schedulers = this.options.schedulersOf?.(farm, addresses) ?? addresses;
+    const options = { directory: this.directory.path, names: this.namesOf(farm), schedulers, settings: {} };
+    this.farms[farm] = await ChildService.start({
+      name: `farm-${farm}`,
+      command: process.execPath,
+      args: [path.join(path.dirname(fileURLToPath(import.meta.url)), 'peer-farm.ts'), JSON.stringify(options)],
+      readyOutput: /^farm is ready$/m,
+      readyTimeoutMs: READY_TIMEOUT_MS,
+    });
+  }
+}
+
+/** A file of so many pieces of 4 MiB that the origin sends at this rate, over all connections to one request each. */
+export function aFile(origin: CountingOrigin, pieces: number): { readonly url: string; readonly content: Content } {
+  const content = new Content(pieces * 4 * MIB);
+  return { url: origin.put('/file', { content, bytesPerSecond: 2 * MIB }), content };
+}
+
+export function sha256Of(file: string): string {
+  return createHash('sha256').update(readFileSync(file)).digest('hex');
+}

@@ -1,0 +1,149 @@
+import { jest } from '@jest/globals';
+import { RedisServer, waitFor } from '@dragonfly/testkit';
+import { aFile, Crowd, sha256Of, type CrowdOptions } from './crowd.js';
+
+/*
+ * How often the origin is read when 64 daemons of ours start in the same instant and something dies. They are whole
+ * daemons, eight to a process (64 processes are too many for a small machine), under real scheduler processes; killing the
+ * one that reads the source kills its process with seven others. No seed peer takes part: that would hide the crowd.
+ */
+
+jest.setTimeout(240_000);
+
+const FARMS = 8;
+const PEERS_PER_FARM = 8;
+const PIECES = 8;
+
+type Outcome = 'downloaded' | 'lost with its process' | `failed: ${string}`;
+
+interface Result {
+  readonly outcomes: Record<string, number>;
+  /** Body bytes that the origin sent ÷ length of the file. */
+  readonly ratio: number;
+  /** The same of what it had sent when its reader was killed. */
+  readonly killedRatio: number;
+  readonly areOutputsRight: boolean;
+}
+
+/** @param disturb called when the origin has sent half of the file; returns what it had sent when it killed its reader */
+async function downloadByAll(crowd: Crowd, disturb: () => Promise<number>): Promise<Result> {
+  const { url, content } = aFile(crowd.origin, PIECES);
+  const downloads = crowd.download(url);
+  await waitFor(() => crowd.origin.bodyBytesSent() > content.lengthBytes / 2, {
+    what: 'half of the file to be read',
+    timeoutMs: 60_000,
+    intervalMs: 20,
+  });
+  const killed = new Set<number>();
+  const killFarm = crowd.killFarm.bind(crowd);
+  crowd.killFarm = (farm) => {
+    killed.add(farm);
+    return killFarm(farm);
+  };
+  const killedBytes = await disturb();
+  const outcomes: Record<string, number> = {};
+  const finished: string[] = [];
+  for (const { peer, farm, done } of downloads) {
+    const outcome = await done.then(
+      (): Outcome => 'downloaded',
+      (error: unknown): Outcome => (killed.has(farm) ? 'lost with its process' : `failed: ${String(error)}`),
+    );
+    outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
+    if (outcome === 'downloaded') finished.push(peer);
+  }
+  const hash = content.sha256();
+  return {
+    outcomes,
+    ratio: crowd.origin.bodyBytesSent() / content.lengthBytes,
+    killedRatio: killedBytes / content.lengthBytes,
+    areOutputsRight: finished.every((peer) => sha256Of(crowd.outputOf(peer)) === hash),
+  };
+}
+
+function report(what: string, { ratio, killedRatio, outcomes }: Result): void {
+  const killed = killedRatio === 0 ? '' : `, of which the killed reader had ${killedRatio.toFixed(3)}`;
+  process.stderr.write(`origin bytes ÷ size, ${what}: ${ratio.toFixed(3)}${killed} (${JSON.stringify(outcomes)})\n`);
+}
+
+async function run(
+  what: string,
+  options: Pick<CrowdOptions, 'schedulers' | 'redis' | 'schedulersOf'>,
+  disturb: (crowd: Crowd) => Promise<number>,
+): Promise<Result> {
+  await using crowd = await Crowd.start({ farms: FARMS, peersPerFarm: PEERS_PER_FARM, ...options });
+  const result = await downloadByAll(crowd, () => disturb(crowd));
+  report(what, result);
+  return result;
+}
+
+/** Kills the process of the daemon that reads the source. */
+async function killReader(crowd: Crowd): Promise<number> {
+  const reader = crowd.sentToSource().at(-1);
+  if (reader === undefined) throw new Error('nobody reads the source');
+  await crowd.killFarm(crowd.farmOf(reader));
+  return crowd.origin.bodyBytesSent();
+}
+
+const ALL = { downloaded: FARMS * PEERS_PER_FARM };
+const ALL_BUT_ONE_FARM = { downloaded: (FARMS - 1) * PEERS_PER_FARM, 'lost with its process': PEERS_PER_FARM };
+/** A body that is broken off may have been sent further than it was received. */
+const TOLERANCE = 0.005;
+
+describe('64 daemons that start in the same instant read the origin', () => {
+  it('once', async () => {
+    const result = await run('undisturbed', { schedulers: 1 }, () => Promise.resolve(0));
+    expect(result).toMatchObject({ outcomes: ALL, ratio: 1, areOutputsRight: true });
+  });
+
+  it('once, and again what a killed reader had read at most', async () => {
+    const result = await run('reader killed', { schedulers: 1 }, killReader);
+    expect(result).toMatchObject({ outcomes: ALL_BUT_ONE_FARM, areOutputsRight: true });
+    expect(result.ratio).toBeLessThanOrEqual(1 + result.killedRatio + TOLERANCE);
+  });
+
+  it('once, when their only scheduler is killed and comes back', async () => {
+    const result = await run('scheduler killed and restarted', { schedulers: 1 }, async (crowd) => {
+      await crowd.killScheduler(0);
+      await crowd.restartScheduler(0);
+      return 0;
+    });
+    expect(result).toMatchObject({ outcomes: ALL, areOutputsRight: true });
+    expect(result.ratio).toBeLessThanOrEqual(1 + TOLERANCE);
+  });
+
+  describe('with two schedulers that share a Redis', () => {
+    let redis: RedisServer | undefined;
+    beforeAll(async () => {
+      redis = await RedisServer.startIfPresent();
+      if (redis === undefined) process.stderr.write(`skip: ${RedisServer.missingReason ?? 'no redis-server'}\n`);
+    });
+    afterAll(async () => redis?.stop());
+
+    it('once, when the one that owns the task is killed', async () => {
+      if (redis === undefined) return;
+      const result = await run(
+        'owner of two schedulers killed',
+        { schedulers: 2, redis: redis.address },
+        async (crowd) => {
+          await crowd.killScheduler(crowd.leadingScheduler());
+          return 0;
+        },
+      );
+      expect(result).toMatchObject({ outcomes: ALL, areOutputsRight: true });
+      expect(result.ratio).toBeLessThanOrEqual(1 + TOLERANCE);
+    });
+
+    it('once, and what was lost, when the reader and then its scheduler are killed', async () => {
+      if (redis === undefined) return;
+      const options = { schedulers: 2, redis: redis.address };
+      const result = await run('reader and owner of two schedulers killed', options, async (crowd) => {
+        const owner = crowd.leadingScheduler();
+        const killedBytes = await killReader(crowd);
+        await crowd.killScheduler(owner);
+        return killedBytes;
+      });
+      expect(result).toMatchObject({ outcomes: ALL_BUT_ONE_FARM, areOutputsRight: true });
+      expect(result.ratio).toBeLessThanOrEqual(1 + result.killedRatio + TOLERANCE);
+    });
+  });
+});
