@@ -19,6 +19,8 @@ function reasonOf(error: DfError, url: string): string {
   const statusCode = error.details['statusCode'];
   const reason = withoutUrl(error.message, url);
   if (error.code !== 'origin' || typeof statusCode !== 'number') return reason;
+  // The original daemon tells the status line alone, `404 Not Found`.
+  if (reason.startsWith(String(statusCode))) return `the source answered ${reason}`;
   return `the source ${reason.includes(String(statusCode)) ? reason : `answered ${statusCode}: ${reason}`}`;
 }
 

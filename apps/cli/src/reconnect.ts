@@ -26,26 +26,29 @@ export async function isDaemonGone(failure: DfError, access: DaemonAccess): Prom
  */
 export async function daemonAgain(access: DaemonAccess, signal: AbortSignal): Promise<DaemonAccess | undefined> {
   const giveUpAtMs = performance.now() + RETURN_TIMEOUT_MS;
-  do {
-    const again = await tryOnce(access, giveUpAtMs - performance.now(), signal);
-    if (again !== undefined) return again;
+  while (performance.now() < giveUpAtMs) {
     await sleep(POLL_INTERVAL_MS, undefined, { signal }).catch(() => {
       throw new DfError('cancelled', 'cancelled', { cause: signal.reason });
     });
-  } while (performance.now() < giveUpAtMs);
+    const again = await tryOnce(access, signal);
+    if (again !== undefined) return again;
+  }
   return undefined;
 }
 
-/** The same way as before: of a daemon that is starting the other socket may be there first. */
-async function tryOnce(
-  { kind, sockets }: DaemonAccess,
-  timeoutMs: number,
-  signal: AbortSignal,
-): Promise<DaemonAccess | undefined> {
+/**
+ * The same way as before: of a daemon that is starting the other socket may be there first. A connection alone proves
+ * nothing: a process that is being killed may take one until the very end.
+ */
+async function tryOnce({ kind, sockets }: DaemonAccess, signal: AbortSignal): Promise<DaemonAccess | undefined> {
   if (kind === 'grpc') return (await answers(sockets.grpcPath)) ? { kind, sockets } : undefined;
+  let client: LightClient | undefined;
   try {
-    return { kind, sockets, client: await LightClient.connect(sockets.lightPath, { timeoutMs, signal }) };
+    client = await LightClient.connect(sockets.lightPath, { signal });
+    await client.hello({ signal });
+    return { kind, sockets, client };
   } catch (error) {
+    client?.close();
     const failure = DfError.from(error);
     if (failure.code === 'cancelled') throw failure;
     return undefined;

@@ -13,29 +13,44 @@ const CALL_TIMEOUT_MS = 5000;
 
 type DaemonChoice = Pick<DaemonSettings, 'maker' | 'isSeed' | 'uploadBandwidth' | 'downloadBandwidth'>;
 
+export interface CompatClusterOptions {
+  /** @default addresses that nobody else uses */
+  readonly network?: LoopbackNetwork;
+  /**
+   * Puts something in front of the ports of a program, before the program starts.
+   * @returns the address that the others are told instead
+   */
+  readonly inFront?: (program: string, ip: string) => Promise<string>;
+}
+
 /** Our manager and scheduler as processes, an origin, and daemons of either maker around them. */
 export class CompatCluster {
   readonly daemons: Daemon[] = [];
-  private readonly network = new LoopbackNetwork();
+  private readonly network: LoopbackNetwork;
+  private readonly inFront: (program: string, ip: string) => Promise<string>;
   private readonly starting: Promise<Daemon>[] = [];
   private readonly services: ChildService[] = [];
   private readonly managerIp: string;
   private readonly schedulerIp: string;
   private readonly client: schedulerV2.SchedulerClient;
   private downloads = 0;
+  private added = 0;
 
   private constructor(
     private readonly directory: TempDir,
     readonly origin: CountingOrigin,
+    options: CompatClusterOptions,
   ) {
+    this.network = options.network ?? new LoopbackNetwork();
+    this.inFront = options.inFront ?? ((_program, ip) => Promise.resolve(ip));
     this.managerIp = this.network.next();
     this.schedulerIp = this.network.next();
     this.client = createGrpcClient(schedulerV2.SchedulerClient, `${this.schedulerIp}:8002`);
   }
 
   /** Resolves when manager and scheduler are ready. */
-  static async start(): Promise<CompatCluster> {
-    const cluster = new CompatCluster(tempDir('compat'), await CountingOrigin.start());
+  static async start(options: CompatClusterOptions = {}): Promise<CompatCluster> {
+    const cluster = new CompatCluster(tempDir('compat'), await CountingOrigin.start(), options);
     try {
       await cluster.startServices();
       return cluster;
@@ -63,7 +78,7 @@ export class CompatCluster {
     await this.startService('scheduler', `http://${schedulerIp}:8000/readyz`, {
       server: {
         host: 'compat-scheduler',
-        advertiseIP: schedulerIp,
+        advertiseIP: await this.inFront('scheduler', schedulerIp),
         listenIP: schedulerIp,
         advertisePort: 8002,
         port: 8002,
@@ -89,13 +104,24 @@ export class CompatCluster {
     this.services.push(service);
   }
 
+  get managerEndpoint(): { host: string; port: number } {
+    return { host: this.managerIp, port: 65003 };
+  }
+
+  get schedulerEndpoint(): { host: string; port: number } {
+    return { host: this.schedulerIp, port: 8002 };
+  }
+
   /** Starts a daemon and waits until the scheduler knows it and, when it is a seed, has found it usable. */
   async addDaemon(choice: DaemonChoice): Promise<Daemon> {
-    const name = `${choice.maker}-${choice.isSeed ? 'seed' : 'peer'}-${this.starting.length + 1}`;
+    this.added += 1;
+    const name = `${choice.maker}-${choice.isSeed ? 'seed' : 'peer'}-${this.added}`;
     const directory = this.directory.file(name);
     mkdirSync(directory);
-    const managerAddress = `${this.managerIp}:65003`;
-    const starting = Daemon.start({ ...choice, name, directory, ip: this.network.next(), managerAddress });
+    const ip = this.network.next();
+    const announcedIp = await this.inFront(name, ip);
+    const managerAddress = `${await this.inFront('manager', this.managerIp)}:65003`;
+    const starting = Daemon.start({ ...choice, name, directory, ip, announcedIp, managerAddress });
     this.starting.push(starting);
     const daemon = await starting;
     this.daemons.push(daemon);

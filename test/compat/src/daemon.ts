@@ -18,6 +18,8 @@ export interface DaemonSettings {
   /** Host name; the host id is made of it and the address. */
   readonly name: string;
   readonly ip: string;
+  /** Address that others are told; something that stands in front of the daemon. @default ip */
+  readonly announcedIp?: string | undefined;
   readonly isSeed: boolean;
   /** `real` is the Rust dfdaemon, `ours` the peer or seed peer of this repository. */
   readonly maker: 'real' | 'ours';
@@ -58,8 +60,8 @@ export class Daemon {
   }
 
   get hostId(): string {
-    const { ip, name, isSeed } = this.settings;
-    return `${ip}-${name}${isSeed ? '-seed' : ''}`;
+    const { ip, announcedIp = ip, name, isSeed } = this.settings;
+    return `${announcedIp}-${name}${isSeed ? '-seed' : ''}`;
   }
 
   get name(): string {
@@ -135,7 +137,7 @@ function configOf(settings: DaemonSettings): string {
   const optional = (key: string, value: string | undefined): object => (value === undefined ? {} : { [key]: value });
   // JSON is YAML, too.
   return JSON.stringify({
-    host: { hostname: name, ip },
+    host: { hostname: name, ip: settings.announcedIp ?? ip },
     server: { pluginDir: `${directory}/plugins`, cacheDir: `${directory}/cache` },
     download: { server: { socketPath: socketOf(directory) }, ...optional('bandwidthLimit', downloadBandwidth) },
     upload: { server: { ip, port: 4000 }, ...optional('bandwidthLimit', uploadBandwidth) },

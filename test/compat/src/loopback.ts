@@ -6,8 +6,10 @@ import { randomInt } from 'node:crypto';
  * advertises is told apart by its address, as schedulers do. Linux answers on the whole range without set-up.
  */
 export class LoopbackNetwork {
-  private readonly prefix = `127.${randomInt(16, 250)}.${randomInt(1, 250)}`;
   private last = 1;
+
+  /** @param prefix the first three numbers of every address; by chance where others may be at work at the same time */
+  constructor(private readonly prefix = `127.${randomInt(16, 250)}.${randomInt(1, 250)}`) {}
 
   next(): string {
     this.last += 1;

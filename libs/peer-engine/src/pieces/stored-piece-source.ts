@@ -1,5 +1,6 @@
 import { DfError } from '@dragonfly/errors';
 import type { PieceStore } from '@dragonfly/piece-store';
+import { commonV2 } from '@dragonfly/proto';
 import type { OpenPiece, PieceKind, PieceSource } from '@dragonfly/vortex';
 import type { UploadCounters } from './upload-counters.js';
 
@@ -28,7 +29,8 @@ export class StoredPieceSource implements PieceSource {
       const opened = await task.openForRead(pieceNumber, signal);
       const uploaded = this.counters.begin(taskId, opened.lengthBytes);
       return {
-        piece: opened.piece,
+        // From the child's side of view, as the original tells it: not how this daemon came by the piece.
+        piece: { ...opened.piece, trafficType: commonV2.TrafficType.REMOTE_PEER },
         fd: opened.fd,
         fileOffset: opened.fileOffset,
         release: () => {
