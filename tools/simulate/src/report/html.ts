@@ -17,12 +17,12 @@ export function htmlReport(results: readonly RunResult[], scenarios: ReadonlyMap
 <style>
   :root { color-scheme: light dark; --ink: #1b1f24; --soft: #667; --line: #d8dce2; --paper: #fff; --best: #e3f4ea; }
   @media (prefers-color-scheme: dark) { :root { --ink: #e8eaed; --soft: #9aa3ad; --line: #3a4149; --paper: #16191d; --best: #173a27; } }
-  body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); margin: 2rem auto; max-width: 1080px; padding: 0 1rem; }
+  body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); margin: 2rem auto; max-width: 1180px; padding: 0 1rem; }
   h1 { font-size: 1.6rem; } h2 { margin-top: 2.5rem; font-size: 1.2rem; border-top: 1px solid var(--line); padding-top: 1rem; }
   p, .soft { color: var(--soft); max-width: 75ch; }
-  table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: 14px; }
+  table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: 13px; }
   .wide { overflow-x: auto; }
-  th, td { text-align: right; padding: .3rem .55rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
+  th, td { text-align: right; padding: .3rem .4rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
   th:first-child, td:first-child { text-align: left; } th { font-weight: 600; color: var(--soft); }
   td.best { background: var(--best); font-weight: 600; }
   .swatch { display: inline-block; width: .8em; height: .8em; border-radius: 2px; margin-right: .45em; }

@@ -89,7 +89,7 @@ export function barPlot(plot: BarPlot): string {
       ? []
       : [
           `<line x1="${MARGIN.left}" x2="${WIDTH - MARGIN.right}" y1="${at(scaleY(plot.mark.y))}" y2="${at(scaleY(plot.mark.y))}" class="mark"/>`,
-          text(WIDTH - MARGIN.right, scaleY(plot.mark.y) - 4, plot.mark.label, 'end'),
+          text(WIDTH - MARGIN.right, MARGIN.top - 8, `- - ${plot.mark.label} ${shortNumber(plot.mark.y)}`, 'end'),
         ];
   return frame(plot.title, [
     ...ticks(top).map((y) => grid(scaleY(y), shortNumber(y))),
@@ -106,7 +106,7 @@ export function escaped(content: string): string {
 function frame(title: string, parts: readonly string[]): string {
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${escaped(title)}">`,
-    `<text x="${WIDTH / 2}" y="14" text-anchor="middle" class="title">${escaped(title)}</text>`,
+    `<text x="${WIDTH / 2}" y="12" text-anchor="middle" class="title">${escaped(title)}</text>`,
     ...parts,
     `<line x1="${MARGIN.left}" x2="${WIDTH - MARGIN.right}" y1="${HEIGHT - MARGIN.bottom}" y2="${HEIGHT - MARGIN.bottom}" class="axis"/>`,
     '</svg>',
