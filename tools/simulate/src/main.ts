@@ -107,10 +107,15 @@ function runApart(order: RunOrder): Promise<RunResult> {
 }
 
 async function validateAgainstProcesses(): Promise<number> {
-  const validation = await validate({ progress: showProgress });
-  clearProgress();
-  process.stdout.write(validation.text);
-  return validation.isWithinMargin ? 0 : 1;
+  let isWithinMargin = true;
+  // Two strategies of which one is twice as slow: a model that only got one of them right would show.
+  for (const strategy of ['default', 'random']) {
+    const validation = await validate({ strategy, progress: showProgress });
+    clearProgress();
+    process.stdout.write(validation.text);
+    isWithinMargin &&= validation.isWithinMargin;
+  }
+  return isWithinMargin ? 0 : 1;
 }
 
 function showProgress(text: string): void {
