@@ -1,4 +1,5 @@
 import { type DynamicModule, Module } from '@nestjs/common';
+import { DiscoveryModule } from '@nestjs/core';
 import { ApplicationsModule } from './applications/applications.module.js';
 import { AuditModule } from './audit/audit.module.js';
 import { AuthModule } from './auth/auth.module.js';
@@ -27,6 +28,7 @@ export class ManagerModule {
     return {
       module: ManagerModule,
       imports: [
+        DiscoveryModule,
         platform,
         auth,
         ClustersModule.on(platform, auth),
