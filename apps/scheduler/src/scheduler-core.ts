@@ -11,6 +11,7 @@ import { createMemoryKv, type Kv } from '@dragonfly/kv';
 import type { ClientTls } from '@dragonfly/rpc';
 import type { Logger } from '@dragonfly/telemetry';
 import { type AnnounceCall, PeerSession } from './announce/peer-session.js';
+import { Turns } from './announce/turns.js';
 import type { SchedulerConfig } from './config/scheduler-config.js';
 import type { DynamicSettings } from './dynconfig/dynamic-config.js';
 import { GarbageCollector } from './garbage-collector.js';
@@ -136,6 +137,7 @@ export class SchedulerCore {
       downloads,
       applications: settings.applications,
       metrics,
+      turns: new Turns(),
       strategies,
       log,
     };

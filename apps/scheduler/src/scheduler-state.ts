@@ -2,6 +2,7 @@ import type { commonV2 } from '@dragonfly/proto';
 import type { PeerId } from '@dragonfly/ids';
 import type { ApplicationPriority, Clock, Host, ParentScheduler, Peer, Resources } from '@dragonfly/scheduling';
 import type { Logger } from '@dragonfly/telemetry';
+import type { Turns } from './announce/turns.js';
 import type { SchedulerMetrics } from './metrics.js';
 import type { StrategyDesk } from './strategies/strategy-desk.js';
 import type { AnnouncedHosts } from './wire/wire-records.js';
@@ -17,6 +18,8 @@ export interface SchedulerState {
   /** Priorities by application; the manager may change them at any time. */
   readonly applications: () => readonly ApplicationPriority[];
   readonly metrics: SchedulerMetrics;
+  /** Spreads the messages of announce streams over turns of the event loop. */
+  readonly turns: Turns;
   readonly strategies: StrategyDesk;
   readonly log: Logger;
 }

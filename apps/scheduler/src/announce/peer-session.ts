@@ -52,12 +52,12 @@ export class PeerSession {
     const session = new PeerSession(call, state, kind, onOver);
     state.metrics.announcePeer.total.inc();
     call.onMessage((message) => {
-      session.#receive(message);
+      state.turns.run(() => session.#receive(message));
     });
     call.onEnd(() => {
-      if (session.#isOver) return;
-      session.#close();
-      call.end();
+      state.turns.run(() => {
+        if (!session.#isOver) session.#end();
+      });
     });
     call.onCancel(() => {
       session.#close();

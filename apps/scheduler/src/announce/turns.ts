@@ -1,0 +1,80 @@
+/** Work in one turn of the event loop before everybody else gets a turn, in ms. */
+const SLICE_MS = 8;
+/** Jobs that wait; beyond that the work is done at once, which holds the senders back. */
+const MAX_WAITING = 65_536;
+
+/**
+ * Spreads bursts of work over turns of the event loop. Without a burst a job runs where it is handed in. When thousands
+ * of messages arrive together, each turn does a slice of them, so that health checks, other streams and timers get
+ * through in between: a scheduler that is busy must not look dead.
+ *
+ * Jobs run in the order in which they were handed in, and never inside one another.
+ */
+export class Turns {
+  readonly #waiting: (() => void)[] = [];
+  #next = 0;
+  /** When the slice of this turn is used up, on `performance.now()`'s clock; undefined between turns. */
+  #sliceEndMs: number | undefined;
+  #isRunning = false;
+
+  /** Jobs that wait for a turn. */
+  get waitingCount(): number {
+    return this.#waiting.length - this.#next;
+  }
+
+  /** Runs the job now, or in one of the next turns. */
+  run(job: () => void): void {
+    if (this.#isRunning || this.waitingCount > 0) {
+      this.#waiting.push(job);
+      if (!this.#isRunning && this.waitingCount > MAX_WAITING) this.#drain(Infinity);
+      return;
+    }
+    const nowMs = performance.now();
+    if (this.#sliceEndMs === undefined) {
+      this.#sliceEndMs = nowMs + SLICE_MS;
+      setImmediate(() => this.#turn());
+    }
+    if (nowMs >= this.#sliceEndMs) {
+      this.#waiting.push(job);
+      return;
+    }
+    this.#isRunning = true;
+    try {
+      job();
+    } finally {
+      this.#isRunning = false;
+    }
+  }
+
+  #turn(): void {
+    this.#sliceEndMs = undefined;
+    if (this.waitingCount === 0) return;
+    const endMs = performance.now() + SLICE_MS;
+    // What is handed in during the rest of this turn waits for the next one.
+    this.#sliceEndMs = endMs;
+    setImmediate(() => this.#turn());
+    this.#drain(endMs);
+  }
+
+  #drain(endMs: number): void {
+    this.#isRunning = true;
+    try {
+      while (this.waitingCount > 0 && performance.now() < endMs) {
+        const job = this.#waiting[this.#next];
+        this.#next += 1;
+        job?.();
+      }
+    } finally {
+      this.#isRunning = false;
+      this.#forget();
+    }
+  }
+
+  /** Gives up the places of jobs that have run, not at every job: that would move all others. */
+  #forget(): void {
+    if (this.#next === this.#waiting.length) this.#waiting.length = 0;
+    else if (this.#next > MAX_WAITING) this.#waiting.splice(0, this.#next);
+    else return;
+    this.#next = 0;
+  }
+}
