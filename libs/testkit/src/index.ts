@@ -8,3 +8,4 @@ export { PortBlock } from './port-block.js';
 export { sha256OfFile } from './sha256-of-file.js';
 export { tempDir, type TempDir } from './temp-dir.js';
 export { waitFor, type WaitOptions } from './wait-for.js';
+export { FakeObjectStore } from './fake-object-store.js';
