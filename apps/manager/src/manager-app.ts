@@ -12,6 +12,7 @@ import { AccessTokenVerifier } from './auth/access-token-verifier.js';
 import { hashPassword } from './auth/password.js';
 import { INITIAL_ROOT_PASSWORD } from './auth/accounts.service.js';
 import { SessionTokens } from './auth/session-tokens.js';
+import { ObjectStorage } from './buckets/object-storage.js';
 import { startSecurity } from './certificates/security.js';
 import { SystemClock } from './clock.js';
 import { jobSettings } from './config/job-config.js';
@@ -108,6 +109,8 @@ async function start(options: StartOptions, opened: (() => Promise<void>)[]): Pr
     }),
   );
   await news.start();
+  const objectStorage = new ObjectStorage(config.objectStorage);
+  opened.push(() => objectStorage.close());
   opened.push(() => news.stop());
   const { jwt } = config.auth;
   const key = await signingKey(jwt.key, settings.dataDirectory, kv.kind === 'redis' ? kv.store : undefined);
@@ -136,6 +139,7 @@ async function start(options: StartOptions, opened: (() => Promise<void>)[]): Pr
     readiness,
     metrics,
     news,
+    objectStorage,
     tokens: new SessionTokens(key, jwt.timeout, jwt.maxRefresh),
     rest,
     cacheMaxAgeMs: config.cache.local.ttl,

@@ -3,6 +3,7 @@ import { DiscoveryModule } from '@nestjs/core';
 import { ApplicationsModule } from './applications/applications.module.js';
 import { AuditModule } from './audit/audit.module.js';
 import { AuthModule } from './auth/auth.module.js';
+import { BucketsModule } from './buckets/buckets.module.js';
 import { CertificatesModule } from './certificates/certificates.module.js';
 import type { Security } from './certificates/security.js';
 import { ClustersModule } from './clusters/clusters.module.js';
@@ -38,6 +39,7 @@ export class ManagerModule {
         ...(security ? [CertificatesModule.on(platform, security)] : []),
         users,
         OauthModule.on(platform, auth, users),
+        BucketsModule.on(platform, auth, parts.objectStorage),
         ConfigsModule.on(platform),
         ApplicationsModule.on(platform, auth),
         TokensModule.on(platform, auth),

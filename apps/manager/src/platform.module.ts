@@ -5,6 +5,7 @@ import { type DynamicModule, Module, type Provider } from '@nestjs/common';
 import { atMostEvery } from './at-most-every.js';
 import { AccessCache, AccessDirectory } from './auth/access-directory.js';
 import { SessionTokens } from './auth/session-tokens.js';
+import type { ObjectStorage } from './buckets/object-storage.js';
 import { Clock } from './clock.js';
 import { Logger } from './logger.js';
 import { News } from './notify/news.js';
@@ -27,6 +28,7 @@ export interface ManagerParts {
   readonly metrics: ManagerMetrics;
   readonly tokens: SessionTokens;
   readonly news: News;
+  readonly objectStorage: ObjectStorage;
   readonly rest: RestOptions;
   /** Oldest cached answer, for changes of the database that no manager made, in ms. */
   readonly cacheMaxAgeMs: number;

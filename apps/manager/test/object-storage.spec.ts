@@ -34,10 +34,7 @@ async function start(isEnabled: boolean): Promise<void> {
 }
 
 async function ask(token?: string): Promise<extObjectStorage.ObjectStorage> {
-  const client = createGrpcClient(
-    extObjectStorage.ObjectStorageServiceClient,
-    `127.0.0.1:${manager.app.grpcPort}`,
-  );
+  const client = createGrpcClient(extObjectStorage.ObjectStorageServiceClient, `127.0.0.1:${manager.app.grpcPort}`);
   const metadata = new Metadata();
   if (token !== undefined) metadata.set('authorization', `Bearer ${token}`);
   try {
@@ -67,7 +64,10 @@ describe('the object storage of the configuration', () => {
   it('has its buckets behind REST in the form of 2.0 (seed 000-12)', async () => {
     await start(true);
     fake.buckets.clear();
-    expect(await manager.request('POST', '/api/v1/buckets', { name: 'models' })).toMatchObject({ status: 200, body: '' });
+    expect(await manager.request('POST', '/api/v1/buckets', { name: 'models' })).toMatchObject({
+      status: 200,
+      body: '',
+    });
     expect((await manager.request('POST', '/api/v1/buckets', { name: 'models' })).status).toBe(409);
     expect((await manager.request('POST', '/api/v1/buckets', {})).status).toBe(422);
     const body = { Name: 'models', CreateAt: '2026-01-02T03:04:05Z' };
@@ -95,7 +95,7 @@ describe('the object storage of the configuration', () => {
 
   it('is absent when it is off', async () => {
     await start(false);
-    expect(await manager.request('GET', '/api/v1/buckets')).toMatchObject({ status: 500, body: DISABLED });
+    expect(await manager.request('GET', '/api/v1/buckets')).toMatchObject({ status: 404, body: DISABLED });
     await expect(ask(await tokenWith(['object-storage']))).rejects.toMatchObject({ code: 'not-found' });
   });
 });

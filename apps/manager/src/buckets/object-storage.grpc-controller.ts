@@ -3,7 +3,7 @@ import type { extObjectStorage } from '@dragonfly/proto';
 import type { ServerUnaryCall } from '@grpc/grpc-js';
 import { Controller, UseFilters } from '@nestjs/common';
 import { GrpcMethod } from '@nestjs/microservices';
-import { AccountsService } from '../auth/accounts.service.js';
+import { AccessTokenVerifier } from '../auth/access-token-verifier.js';
 import { GrpcErrorFilter } from '../grpc/grpc-error.filter.js';
 import { ObjectStorage } from './object-storage.js';
 
@@ -17,7 +17,7 @@ export const OBJECT_STORAGE_SCOPE = 'object-storage';
 export class ObjectStorageGrpcController {
   constructor(
     private readonly storage: ObjectStorage,
-    private readonly accounts: AccountsService,
+    private readonly tokens: AccessTokenVerifier,
   ) {}
 
   @GrpcMethod(SERVICE, 'GetObjectStorage')
@@ -54,6 +54,6 @@ export class ObjectStorageGrpcController {
         'the credentials of the object storage go only to callers with a client certificate or a personal access token',
       );
     }
-    await this.accounts.checkAccessToken(token, OBJECT_STORAGE_SCOPE);
+    await this.tokens.verify(token, OBJECT_STORAGE_SCOPE);
   }
 }

@@ -19,8 +19,7 @@ export class ObjectStorage {
   get options(): ObjectStoreOptions {
     const { enable, name, region, endpoint, accessKey, secretKey, s3ForcePathStyle } = this.config;
     if (!enable) {
-      // The words of the original; its REST interface answers 500.
-      throw new DfError('not-found', 'object storage is disabled', { details: { status: 500 } });
+      throw new DfError('not-found', 'object storage is disabled');
     }
     return { name: storeName.parse(name), region, endpoint, accessKey, secretKey, s3ForcePathStyle };
   }

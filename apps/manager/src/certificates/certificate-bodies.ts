@@ -1,40 +1,50 @@
 import type { CertificateAuthorityEntity, CertificateEntity, JoinTokenEntity } from '@dragonfly/persistence';
+import { z } from 'zod';
+import { bodyType } from '../rest/answers.js';
 import { jsonTime } from '../rest/json-time.js';
 
 /** JSON bodies about certificates. Keys and secrets are in none of them, but for a new token's text. */
-export interface JoinTokenBody {
-  id: number;
-  created_at: string;
-  bio: string;
-  names: string[];
-  expires_at: string;
-  /** Zero time while unused. */
-  used_at: string;
-  /** Of the certificate it was used for. */
-  serial: string;
-  /** Only in the answer that made it. */
-  token?: string;
-}
+const made = { id: z.int(), created_at: z.string() };
 
-export interface CertificateBody {
-  id: number;
-  created_at: string;
-  serial: string;
-  common_name: string;
-  names: string[];
-  authority_fingerprint: string;
-  expires_at: string;
-  revoked_at: string;
-}
+export const JoinTokenBody = bodyType(
+  'JoinToken',
+  z.object({
+    ...made,
+    bio: z.string(),
+    names: z.array(z.string()),
+    expires_at: z.string(),
+    used_at: z.string().describe('zero time while unused'),
+    serial: z.string().describe('of the certificate it was used for'),
+    token: z.string().optional().describe('only in the answer that made it'),
+  }),
+);
+export type JoinTokenBody = z.output<typeof JoinTokenBody>;
 
-export interface AuthorityBody {
-  id: number;
-  created_at: string;
-  fingerprint: string;
-  certificate: string;
-  signs_from: string;
-  expires_at: string;
-}
+export const CertificateBody = bodyType(
+  'Certificate',
+  z.object({
+    ...made,
+    serial: z.string(),
+    common_name: z.string(),
+    names: z.array(z.string()),
+    authority_fingerprint: z.string(),
+    expires_at: z.string(),
+    revoked_at: z.string().describe('zero time while good'),
+  }),
+);
+export type CertificateBody = z.output<typeof CertificateBody>;
+
+export const AuthorityBody = bodyType(
+  'CertificateAuthority',
+  z.object({
+    ...made,
+    fingerprint: z.string(),
+    certificate: z.string().describe('PEM'),
+    signs_from: z.string(),
+    expires_at: z.string(),
+  }),
+);
+export type AuthorityBody = z.output<typeof AuthorityBody>;
 
 export function joinTokenBody(row: JoinTokenEntity, token?: string): JoinTokenBody {
   return {

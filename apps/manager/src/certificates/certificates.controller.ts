@@ -2,18 +2,20 @@ import { CertificateEntity, Database, JoinTokenEntity } from '@dragonfly/persist
 import { Controller, Delete, Get, HttpCode, Post, Req, Res } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { ForTenants } from '../auth/route-rules.js';
 import { News } from '../notify/news.js';
+import { Answers, AnswersList, AnswersNothing, AnswersPage } from '../rest/answers.js';
 import { listAnswer } from '../rest/list-answer.js';
 import { pageOf, rowsOf } from '../rest/pagination.js';
 import { IdParam, JsonBody, QueryOf } from '../rest/request-decorators.js';
 import type { RequestOf } from '../rest/rest-schema.js';
 import { Authorities } from './authorities.js';
 import {
-  type AuthorityBody,
+  AuthorityBody,
   authorityBody,
-  type CertificateBody,
+  CertificateBody,
   certificateBody,
-  type JoinTokenBody,
+  JoinTokenBody,
   joinTokenBody,
 } from './certificate-bodies.js';
 import { CreateJoinTokenRequest, DEFAULT_TOKEN_TTL_SECONDS, ListQuery } from './certificate-requests.js';
@@ -21,6 +23,7 @@ import { CertificatesService } from './certificates.service.js';
 
 /** Tokens to join with. */
 @ApiTags('Certificate')
+@ForTenants('refused')
 @Controller('api/v1/join-tokens')
 export class JoinTokensController {
   constructor(
@@ -30,6 +33,7 @@ export class JoinTokensController {
 
   @Post()
   @HttpCode(200)
+  @Answers(JoinTokenBody)
   async create(
     @JsonBody(CreateJoinTokenRequest) request: RequestOf<typeof CreateJoinTokenRequest>,
   ): Promise<JoinTokenBody> {
@@ -42,6 +46,7 @@ export class JoinTokensController {
   }
 
   @Get()
+  @AnswersPage(JoinTokenBody)
   async list(
     @QueryOf(ListQuery) query: RequestOf<typeof ListQuery>,
     @Req() request: FastifyRequest,
@@ -56,6 +61,7 @@ export class JoinTokensController {
   }
 
   @Delete(':id')
+  @AnswersNothing()
   delete(@IdParam() id: number): Promise<void> {
     return this.certificates.deleteToken(id);
   }
@@ -63,6 +69,7 @@ export class JoinTokensController {
 
 /** Certificates that were given out; deleting one revokes it. */
 @ApiTags('Certificate')
+@ForTenants('refused')
 @Controller('api/v1/certificates')
 export class CertificatesController {
   constructor(
@@ -71,6 +78,7 @@ export class CertificatesController {
   ) {}
 
   @Get()
+  @AnswersPage(CertificateBody)
   async list(
     @QueryOf(ListQuery) query: RequestOf<typeof ListQuery>,
     @Req() request: FastifyRequest,
@@ -85,6 +93,7 @@ export class CertificatesController {
   }
 
   @Delete(':id')
+  @AnswersNothing()
   revoke(@IdParam() id: number): Promise<void> {
     return this.certificates.revoke(id);
   }
@@ -92,6 +101,7 @@ export class CertificatesController {
 
 /** The authorities of the cluster: making one begins a change of authority, deleting one ends the trust in it. */
 @ApiTags('Certificate')
+@ForTenants('refused')
 @Controller('api/v1/certificate-authorities')
 export class CertificateAuthoritiesController {
   constructor(
@@ -101,6 +111,7 @@ export class CertificateAuthoritiesController {
 
   @Post()
   @HttpCode(200)
+  @Answers(AuthorityBody)
   async create(): Promise<AuthorityBody> {
     const made = await this.authorities.rotate();
     await this.news.publish('certificates');
@@ -108,11 +119,13 @@ export class CertificateAuthoritiesController {
   }
 
   @Get()
+  @AnswersList(AuthorityBody)
   async list(): Promise<AuthorityBody[]> {
     return (await this.authorities.trusted()).map(authorityBody);
   }
 
   @Delete(':id')
+  @AnswersNothing()
   async delete(@IdParam() id: number): Promise<void> {
     await this.authorities.distrust(id);
     await this.news.publish('certificates');

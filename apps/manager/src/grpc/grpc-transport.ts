@@ -1,4 +1,4 @@
-import { extCertificates, extNotify, managerV2 } from '@dragonfly/proto';
+import { extCertificates, extNotify, extObjectStorage, managerV2 } from '@dragonfly/proto';
 import { type LiveServerTls, LiveCertificates, type ServerTls } from '@dragonfly/rpc';
 import { nestGrpcOptions } from '@dragonfly/rpc/nest';
 import { readFileSync } from 'node:fs';
@@ -27,6 +27,7 @@ export async function grpcTransport(
     services: [
       { definition: managerV2.ManagerService, name: 'manager.v2.Manager' },
       { definition: extNotify.NotifyServiceService, name: 'dragonfly.ext.v1.NotifyService' },
+      { definition: extObjectStorage.ObjectStorageServiceService, name: 'dragonfly.ext.v1.ObjectStorageService' },
       ...(security
         ? [
             {
