@@ -19,14 +19,8 @@ export const PERSISTENT_TASKS_DB = 0;
  */
 export function openKv(config: SchedulerConfig, log: Logger, db = config.database.redis.backendDB): Kv | undefined {
   const { redis } = config.database;
-  const addresses = redis.addrs.filter((addr) => addr !== '').map(redisAddress);
+  const addresses = redisAddressesOf(config);
   if (addresses.length === 0) return undefined;
-  if (addresses.length > 1 && redis.masterName === '') {
-    throw new DfError(
-      'invalid-argument',
-      'database.redis.addrs: several addresses need database.redis.masterName (sentinels); Redis Cluster is not supported',
-    );
-  }
   let loggedAtMs = -Infinity;
   return createRedisKv({
     addresses,
@@ -45,6 +39,21 @@ export function openKv(config: SchedulerConfig, log: Logger, db = config.databas
       log.warn({ reason: DfError.from(error).message }, 'redis');
     },
   });
+}
+
+/**
+ * The servers, or with a master name the sentinels; none when there is no Redis.
+ * @throws DfError `invalid-argument` for addresses that make no sense
+ */
+export function redisAddressesOf({ database: { redis } }: SchedulerConfig): RedisAddress[] {
+  const addresses = redis.addrs.filter((addr) => addr !== '').map(redisAddress);
+  if (addresses.length > 1 && redis.masterName === '') {
+    throw new DfError(
+      'invalid-argument',
+      'database.redis.addrs: several addresses need database.redis.masterName (sentinels); Redis Cluster is not supported',
+    );
+  }
+  return addresses;
 }
 
 function redisAddress(text: string): RedisAddress {

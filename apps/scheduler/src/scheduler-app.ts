@@ -24,6 +24,8 @@ import { SchedulerCore } from './scheduler-core.js';
 import { GrpcSeedProbe, type SeedProbe } from './seeds/seed-probe.js';
 import { SourceControl } from './source/source-control.js';
 import { JobsController } from './jobs/jobs.controller.js';
+import { MachineryWorker } from './machinery/machinery-worker.js';
+import { jobRedis } from './machinery/redis-connections.js';
 import { PreheatController } from './preheat/preheat.controller.js';
 import { loadPlugin } from './strategies/plugin-loader.js';
 
@@ -141,6 +143,8 @@ export class SchedulerApp {
       core.garbage.start();
       readiness.set('grpc-serving', true);
 
+      const stopMachinery = startMachinery(core, config, port, log);
+      undo.push(stopMachinery);
       const stopDynconfig = await startDynconfig(options, settings, readiness, clock, port, tls);
       undo.push(stopDynconfig);
       log.info({ port, statusPort: status.port }, 'scheduler is serving');
@@ -157,6 +161,27 @@ export class SchedulerApp {
     this.readiness.set('grpc-serving', false, 'stopping');
     await this.stopAll();
   }
+}
+
+/**
+ * Jobs of the original manager, which come through Redis.
+ * @returns how to stop it
+ */
+function startMachinery(core: SchedulerCore, config: SchedulerConfig, port: number, log: Logger): () => Promise<void> {
+  const connect = config.job.enable ? jobRedis(config) : undefined;
+  if (connect === undefined) return async () => undefined;
+  const { globalWorkerNum, schedulerWorkerNum, localWorkerNum } = config.job;
+  const { hostname, ip } = identityOf(config, port);
+  const worker = new MachineryWorker({
+    schedulerClusterId: config.manager.schedulerClusterID,
+    hostname,
+    ip,
+    maxRunning: { local: localWorkerNum, schedulers: schedulerWorkerNum, global: globalWorkerNum },
+    runner: core.jobs.runner,
+    connect,
+    log,
+  });
+  return () => worker.stop();
 }
 
 /** @returns how to stop it */

@@ -150,6 +150,9 @@ const schema = z.object({
       globalWorkerNum: workers(500).describe('jobs at a time from the queue of all services'),
       schedulerWorkerNum: workers(500).describe('jobs at a time from the queue of all schedulers, and by gRPC'),
       localWorkerNum: workers(1000).describe("jobs at a time from this scheduler's own queue"),
+      learningTime: duration()
+        .default(60_000)
+        .describe('a job that finds no hosts waits so long after the start for them to announce themselves'),
       registry: z
         .object({
           allow: z

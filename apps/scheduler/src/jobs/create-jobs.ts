@@ -10,6 +10,7 @@ import { Slots } from './bounded.js';
 import { GrpcDaemons } from './daemons.js';
 import { JobMetrics } from './job-metrics.js';
 import { JobRunner } from './job-runner.js';
+import { Learning } from './learning.js';
 import { SeedChoice } from './seed-choice.js';
 
 /** Calls to daemons under way at a time, for all jobs together. */
@@ -51,6 +52,7 @@ export function createJobs(options: JobsOptions): Jobs {
       seeds: choice,
       hosts,
       calls,
+      learning: new Learning(config.job.learningTime),
       nowMs: () => state.clock.nowMs(),
       fullHost: (host) => state.hosts.full(host),
       peersOf: (host, taskId) => [...resources.peersOf(host)].filter((peer) => peer.task.id === taskId),

@@ -106,7 +106,7 @@ export class JobRunner {
         await deleteTask(context, spec, run, signal);
         return;
       case 'sync-peers':
-        syncPeers(context, run);
+        await syncPeers(context, run, signal);
         return;
       default:
         assertNever(spec);

@@ -4,9 +4,10 @@ import type { Host } from '@dragonfly/scheduling';
 import { forEachBounded, type Slots } from './bounded.js';
 import type { Daemons } from './daemons.js';
 import type { JobRun } from './job-run.js';
+import type { Learning } from './learning.js';
 import type { PreheatSpec } from './job-spec.js';
 import type { SeedChoice } from './seed-choice.js';
-import { targetHosts } from './target-hosts.js';
+import { hasHosts, targetHosts } from './target-hosts.js';
 import { taskIdOfDownload } from './task-ids.js';
 
 /** Seeds tried for one task with the scope `single-seed-peer`, when the first cannot be reached. */
@@ -21,6 +22,7 @@ export interface PreheatContext {
   readonly hosts: () => Iterable<Host>;
   /** Calls under way for all jobs together. */
   readonly calls: Slots;
+  readonly learning: Learning;
   readonly nowMs: () => number;
 }
 
@@ -41,9 +43,12 @@ export async function preheat(
   const { progress } = run;
   if (spec.target.scope === 'single-seed-peer') {
     progress.total = tasks.length;
+    const anyTaskId = tasks[0]?.taskId ?? '';
+    await context.learning.until(() => context.seeds.ownerOf(anyTaskId, new Set()) !== undefined, signal);
     await forEachBounded(tasks, spec.concurrentTaskCount, signal, (task) => onOneSeed(context, task, run, signal));
     return;
   }
+  await context.learning.until(() => hasHosts(context.hosts(), spec.target), signal);
   const { hosts, unknownIps } = targetHosts(context.hosts(), spec.target, tasks[0]?.taskId ?? '');
   progress.total = tasks.length * (hosts.length + unknownIps.length);
   if (progress.total > MAX_PAIRS) {

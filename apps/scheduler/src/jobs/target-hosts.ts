@@ -17,7 +17,7 @@ export interface TargetHosts {
  * @throws DfError `failed-precondition` when the scope holds no host
  */
 export function targetHosts(all: Iterable<Host>, target: HostTarget, seed: string): TargetHosts {
-  const inScope = [...all].filter((host) => target.scope === 'all-peers' || host.facts.isSeed);
+  const inScope = [...all].filter((host) => isInScope(host, target));
   if (inScope.length === 0) {
     const what = target.scope === 'all-peers' ? 'peers' : 'seed peers';
     throw new DfError('failed-precondition', `no ${what} are known to this scheduler`);
@@ -34,6 +34,16 @@ export function targetHosts(all: Iterable<Host>, target: HostTarget, seed: strin
     .map((host) => ({ host, rank: createHash('sha256').update(`${seed}\0${host.id}`).digest('hex') }))
     .sort((a, b) => (a.rank < b.rank ? -1 : 1));
   return { hosts: ranked.slice(0, count).map(({ host }) => host), unknownIps: [] };
+}
+
+/** Whether the scope of the target holds any host. */
+export function hasHosts(all: Iterable<Host>, target: HostTarget): boolean {
+  for (const host of all) if (isInScope(host, target)) return true;
+  return false;
+}
+
+function isInScope(host: Host, { scope }: HostTarget): boolean {
+  return scope === 'all-peers' || host.facts.isSeed;
 }
 
 function countOf({ count, percentage }: HostTarget, available: number): number {

@@ -5,6 +5,7 @@ import { forEachBounded, type Slots } from './bounded.js';
 import type { Daemons } from './daemons.js';
 import type { FoundHost, JobRun } from './job-run.js';
 import type { DeleteTaskSpec, GetTaskSpec } from './job-spec.js';
+import type { Learning } from './learning.js';
 
 /** Hosts told at once. */
 export const HOST_BATCH = 500;
@@ -13,6 +14,7 @@ export interface TaskWorkContext {
   readonly daemons: Daemons;
   readonly hosts: () => Iterable<Host>;
   readonly calls: Slots;
+  readonly learning: Learning;
   readonly nowMs: () => number;
   readonly fullHost: (host: Host) => commonV2.Host;
   /** The peers of a task on a host that this scheduler knows. */
@@ -28,7 +30,7 @@ export async function getTask(
   run: JobRun,
   signal: AbortSignal,
 ): Promise<void> {
-  const hosts = [...context.hosts()];
+  const hosts = await knownHosts(context, signal);
   run.progress.total = hosts.length;
   await forEachBounded(hosts, spec.concurrentPeerCount, signal, (host) =>
     context.calls.run(async () => {
@@ -48,7 +50,8 @@ export async function deleteTask(
   signal: AbortSignal,
 ): Promise<void> {
   const { daemons, nowMs } = context;
-  await forEachBounded([...context.hosts()], spec.concurrentPeerCount, signal, (host) =>
+  const hosts = await knownHosts(context, signal);
+  await forEachBounded(hosts, spec.concurrentPeerCount, signal, (host) =>
     context.calls.run(async () => {
       const startedAtMs = nowMs();
       const held = await holding(context, host, spec.taskId, signal);
@@ -71,8 +74,9 @@ export async function deleteTask(
 }
 
 /** Tells every host that has announced itself. */
-export function syncPeers(context: TaskWorkContext, run: JobRun): void {
-  const found = Array.from(context.hosts(), (host): FoundHost => ({
+export async function syncPeers(context: TaskWorkContext, run: JobRun, signal: AbortSignal): Promise<void> {
+  const hosts = await knownHosts(context, signal);
+  const found = hosts.map((host): FoundHost => ({
     host: context.fullHost(host),
     peerId: '',
     isFinished: false,
@@ -82,6 +86,11 @@ export function syncPeers(context: TaskWorkContext, run: JobRun): void {
   run.progress.total = found.length;
   run.progress.succeeded = found.length;
   for (let first = 0; first < found.length; first += HOST_BATCH) run.addHosts(found.slice(first, first + HOST_BATCH));
+}
+
+async function knownHosts({ hosts, learning }: TaskWorkContext, signal: AbortSignal): Promise<readonly Host[]> {
+  await learning.until(() => [...hosts()].length > 0, signal);
+  return [...hosts()];
 }
 
 /** @returns undefined when the host does not hold the task, an error when it could not be asked */

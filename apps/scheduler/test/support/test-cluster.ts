@@ -21,6 +21,7 @@ export function testConfig(directory: TempDir, changes: ConfigChanges = {}): Sch
       SERVER__PORT: '0',
       SERVER__HOST: 'scheduler-under-test',
       SERVER__DATA_DIR: directory.path,
+      JOB__LEARNING_TIME: '0',
       METRICS__ENABLE: 'true',
       METRICS__ADDR: '127.0.0.1:0',
       ...changes,

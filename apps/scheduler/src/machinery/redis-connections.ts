@@ -1,0 +1,45 @@
+import { Redis, type RedisOptions } from 'ioredis';
+import type { SchedulerConfig } from '../config/scheduler-config.js';
+import { redisAddressesOf } from '../kv.js';
+
+const CONNECT_TIMEOUT_MS = 3_000;
+
+/**
+ * How the job queue's databases are reached: a connection for each purpose, made when asked for and not again by itself,
+ * because whoever uses it must know that it was gone.
+ * @returns undefined when no Redis is configured
+ * @throws DfError `invalid-argument` for addresses that make no sense
+ */
+export function jobRedis(config: SchedulerConfig): ((database: 'broker' | 'backend') => Redis) | undefined {
+  const { redis } = config.database;
+  const addresses = redisAddressesOf(config);
+  const [first] = addresses;
+  if (first === undefined) return undefined;
+  const place: RedisOptions =
+    redis.masterName === ''
+      ? first
+      : {
+          sentinels: [...addresses],
+          name: redis.masterName,
+          sentinelRetryStrategy: () => null,
+          ...(redis.sentinelUsername === '' ? {} : { sentinelUsername: redis.sentinelUsername }),
+          ...(redis.sentinelPassword === '' ? {} : { sentinelPassword: redis.sentinelPassword }),
+        };
+  return (database) => {
+    const connection = new Redis({
+      ...place,
+      ...(redis.username === '' ? {} : { username: redis.username }),
+      ...(redis.password === '' ? {} : { password: redis.password }),
+      db: database === 'broker' ? redis.brokerDB : redis.backendDB,
+      lazyConnect: true,
+      connectTimeout: CONNECT_TIMEOUT_MS,
+      retryStrategy: () => null,
+      reconnectOnError: () => false,
+      enableOfflineQueue: false,
+      autoResubscribe: false,
+    });
+    // What goes wrong is told by the command that fails.
+    connection.on('error', () => undefined);
+    return connection;
+  };
+}
