@@ -2,6 +2,7 @@ import type { BenchmarkResult } from '../measure/report.ts';
 import { cached } from './cached.ts';
 import { cold } from './cold.ts';
 import type { BenchmarkContext } from './context.ts';
+import { decision } from './decision.ts';
 import { fanout } from './fanout.ts';
 import { footprint } from './footprint.ts';
 import { schedule } from './schedule.ts';
@@ -14,5 +15,6 @@ export const BENCHMARKS: Readonly<Record<string, (context: BenchmarkContext) => 
   cold,
   fanout,
   schedule,
+  decision,
   footprint,
 };

@@ -61,6 +61,36 @@ describe('selectParents', () => {
     expect(new Set(select(bottom))).toEqual(new Set([middle, other]));
   });
 
+  it('looks for a parent above the child when too many hang below it to be looked at', () => {
+    const task = aTask();
+    const source = aPeer({ task, state: 'Succeeded' });
+    const top = aPeer({ task, state: 'Running' });
+    task.attachToParents(top, [source]);
+    for (let index = 0; index < 1100; index++) task.attachToParents(aPeer({ task, state: 'Running' }), [top]);
+    const stranger = aPeer({ task, state: 'Running' });
+    const deep = aPeer({ task, state: 'Running' });
+    task.attachToParents(stranger, [source]);
+    task.attachToParents(deep, [stranger]);
+    task.detachFromParents(top);
+    const chosen = new Set<Peer>();
+    for (let round = 0; round < 300; round++) {
+      const limits = { ...LIMITS, filterParentLimit: 1000 };
+      for (const parent of selectParents(top, limits, defaultStrategy, 0, Math.random)) chosen.add(parent);
+    }
+    expect(chosen).toEqual(new Set([source, stranger]));
+  });
+
+  it('raises everybody below a peer that moves down', () => {
+    const task = aTask();
+    const [left, right] = [aPeer({ task, state: 'Running' }), aPeer({ task, state: 'Running' })];
+    const [leftChild, rightChild] = [aPeer({ task, state: 'Running' }), aPeer({ task, state: 'Running' })];
+    task.attachToParents(leftChild, [left]);
+    task.attachToParents(rightChild, [right]);
+    task.attachToParents(left, [rightChild]);
+    expect([right, rightChild, left, leftChild].map(({ level }) => level)).toEqual([0, 1, 2, 3]);
+    expect(select(right)).toEqual([]);
+  });
+
   it('prefers hosts below their upload limit, and takes the others when there are no more', () => {
     const task = aTask();
     const full = aPeer({ task, host: aHost({ idc: 'dc' }), state: 'Succeeded' });

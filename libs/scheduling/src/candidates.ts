@@ -15,6 +15,8 @@ export interface CandidateLimits {
 
 /** Peers that are looked at for each one that is scored; bounds the work when most of them cannot be used. */
 const MAX_LOOKS_PER_SCORED = 8;
+/** Descendants of a child that are looked up, so that a decision costs the same whatever hangs below the child. */
+const MAX_DESCENDANTS = 1000;
 
 /**
  * Chooses parents for a peer that has none: a random sample of the task's offerable peers, filtered, scored, best first.
@@ -32,19 +34,38 @@ export function selectParents(
   random: () => number,
 ): Peer[] {
   const { task } = child;
-  const descendants = child.children === undefined ? undefined : task.descendantsOf(child);
+  const isDescendant = descendantCheck(child);
   const good: Peer[] = [];
   const poor: Peer[] = [];
-  let looks = limits.filterParentLimit * MAX_LOOKS_PER_SCORED;
-  for (const peer of task.sampleOfferable(random)) {
-    if (looks-- <= 0) break;
-    if (!canBeParent(peer, child) || descendants?.has(peer) === true) continue;
-    (isBadNode(peer) || isAtUploadLimit(peer, limits) ? poor : good).push(peer);
-    if (good.length >= limits.filterParentLimit) break;
+  const looks = limits.filterParentLimit * MAX_LOOKS_PER_SCORED;
+  for (let index = 0; index < looks && good.length < limits.filterParentLimit; index++) {
+    const peer = task.drawOfferable(index, random);
+    if (peer === undefined) break;
+    if (!canBeParent(peer, child) || isDescendant(peer)) continue;
+    // That it can serve was looked at above.
+    (peer.costs.isLastAnOutlier() || isAtUploadLimit(peer, limits) ? poor : good).push(peer);
   }
   const candidates = good.length > 0 ? good : poor.slice(0, limits.filterParentLimit);
   if (candidates.length <= 1) return candidates;
-  return rank(child, candidates, strategy, nowMs).slice(0, limits.candidateParentLimit);
+  return best(candidates, scoresOf(child, candidates, strategy, nowMs), limits.candidateParentLimit);
+}
+
+/**
+ * Tells whether a candidate has the child as an ancestor. Descendants are looked up only when a candidate may be one, and
+ * not more than {@link MAX_DESCENDANTS}: of a child with more, every peer below its level counts as one.
+ */
+function descendantCheck(child: Peer): (candidate: Peer) => boolean {
+  if (child.children === undefined) return () => false;
+  let descendants: ReadonlySet<Peer> | undefined;
+  let isLookedUp = false;
+  return (candidate) => {
+    if (candidate.level <= child.level) return false;
+    if (!isLookedUp) {
+      descendants = child.task.descendantsOf(child, MAX_DESCENDANTS);
+      isLookedUp = true;
+    }
+    return descendants?.has(candidate) ?? true;
+  };
 }
 
 /** The filters that look at one pair only; the graph's rule (no cycle) is not among them. */
@@ -90,12 +111,21 @@ function isAtUploadLimit(peer: Peer, limits: CandidateLimits): boolean {
   return peer.host.concurrentUploadCount >= limit;
 }
 
-function rank(child: Peer, candidates: readonly Peer[], strategy: Strategy, nowMs: number): Peer[] {
-  const scores = scoresOf(child, candidates, strategy, nowMs);
-  return candidates
-    .map((peer, index) => ({ peer, score: scores[index] ?? 0 }))
-    .sort((left, right) => right.score - left.score)
-    .map(({ peer }) => peer);
+/**
+ * The candidates with the highest scores, best first; of equal ones the earlier first. Only the few that are wanted are
+ * kept in order, so that the cost is that of one pass.
+ */
+function best(candidates: readonly Peer[], scores: readonly number[], count: number): Peer[] {
+  const chosen: number[] = [];
+  for (let index = 0; index < candidates.length; index++) {
+    const score = scores[index] ?? 0;
+    if (chosen.length === count && score <= (scores[chosen[count - 1] ?? 0] ?? 0)) continue;
+    if (chosen.length === count) chosen.pop();
+    let place = chosen.length;
+    while (place > 0 && score > (scores[chosen[place - 1] ?? 0] ?? 0)) place -= 1;
+    chosen.splice(place, 0, index);
+  }
+  return chosen.flatMap((index) => candidates[index] ?? []);
 }
 
 /** A strategy that throws or answers nonsense must not stop downloads: the default takes its place for this choice. */

@@ -69,3 +69,11 @@ describe('CostWindow', () => {
     expect(window.lastMs).toBe(0);
   });
 });
+
+it('keeps its verdict, and nothing else, once no further cost is expected', () => {
+  const slow = new CostWindow();
+  for (const cost of [1, 1, 1, 100]) slow.add(cost);
+  slow.settle();
+  expect(slow.isLastAnOutlier()).toBe(true);
+  expect(slow.length).toBe(0);
+});

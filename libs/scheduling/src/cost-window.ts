@@ -22,6 +22,7 @@ export class CostWindow {
   #next = 0;
   #sum = 0;
   #sumOfSquares = 0;
+  #isLastAnOutlier = false;
 
   /** Costs held, at most {@link COST_WINDOW_LENGTH}. */
   get length(): number {
@@ -51,6 +52,16 @@ export class CostWindow {
     this.#next = (this.#next + 1) % COST_WINDOW_LENGTH;
     // Subtraction leaves rounding errors behind; once a round they are thrown away.
     if (this.#next === 0) this.#recompute(costs);
+    this.#isLastAnOutlier = this.#judge();
+  }
+
+  /** No further cost is expected: gives the memory back and keeps what was made of the last one. */
+  settle(): void {
+    this.#costs = undefined;
+    this.#length = 0;
+    this.#next = 0;
+    this.#sum = 0;
+    this.#sumOfSquares = 0;
   }
 
   /**
@@ -60,6 +71,11 @@ export class CostWindow {
    * (population) standard deviations.
    */
   isLastAnOutlier(): boolean {
+    return this.#isLastAnOutlier;
+  }
+
+  /** Once for each cost: it is asked far more often. */
+  #judge(): boolean {
     if (this.#length < MIN_COSTS) return false;
     const last = this.lastMs;
     const others = this.#length - 1;

@@ -30,23 +30,23 @@ export class OfferableList<Member extends Offerable> {
   }
 
   /**
-   * Members in random order, each once. The list must not be changed meanwhile.
-   *
-   * Lazy: a step of the Fisher-Yates shuffle for each one taken, in place, because the order means nothing.
+   * Puts a random one of the members from `index` on to that place: called for 0, 1, 2 … it gives the members in random
+   * order, each once, and costs the same for each however many there are (a step of the Fisher-Yates shuffle, in place,
+   * because the order means nothing). The list must not be changed meanwhile.
    * @param random uniform in [0, 1)
+   * @returns `undefined` when there are not so many
    */
-  *sample(random: () => number): IterableIterator<Member> {
+  draw(index: number, random: () => number): Member | undefined {
     const list = this.#members;
-    for (let index = 0; index < list.length; index++) {
-      const chosen = index + Math.floor(random() * (list.length - index));
-      const member = list[chosen];
-      const displaced = list[index];
-      if (member === undefined || displaced === undefined) return;
-      list[chosen] = displaced;
-      displaced.offerableSlot = chosen;
-      list[index] = member;
-      member.offerableSlot = index;
-      yield member;
-    }
+    const chosen = index + Math.floor(random() * (list.length - index));
+    const member = list[chosen];
+    const displaced = list[index];
+    if (member === undefined || displaced === undefined) return undefined;
+    if (chosen === index) return member;
+    list[chosen] = displaced;
+    displaced.offerableSlot = chosen;
+    list[index] = member;
+    member.offerableSlot = index;
+    return member;
   }
 }

@@ -121,7 +121,8 @@ class Model {
     expect(this.scheduler.waitingCount).toBe(this.unanswered.size);
     const edges = new Map(this.hosts.map((host) => [host, 0]));
     for (const peer of this.task.peers.values()) {
-      expect(this.task.descendantsOf(peer).has(peer)).toBe(false);
+      for (const below of peer.children ?? []) expect(below.level).toBeGreaterThan(peer.level);
+      expect(this.task.descendantsOf(peer)?.has(peer)).toBe(false);
       for (const parent of peer.parents) {
         edges.set(parent.host, (edges.get(parent.host) ?? 0) + 1);
         expect(parent.children?.has(peer)).toBe(true);

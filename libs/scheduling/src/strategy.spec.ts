@@ -47,6 +47,10 @@ it.each([
   ['a|b|c|d|e|f', 'a|b|c|d|e|g', 1],
   ['', 'a', 0],
   ['', '', 0],
+  ['a|', 'a', 0.2],
+  ['ab|c', 'a|c', 0],
+  ['ü|b', 'Ü|c', 0.2],
+  ['a@|b', 'a`|b', 0],
 ])('locations %p and %p score %p', (parent, child, expected) => {
   expect(locationScore(parent, child)).toBeCloseTo(expected, 12);
 });

@@ -77,12 +77,25 @@ const BYTES_PER_CONCURRENT_PIECE = 16 * 1024 * 1024;
 /** Location elements that count. */
 const MAX_LOCATION_ELEMENTS = 5;
 const NORMAL_HOST_SCORE = 0.5;
+const SEPARATOR = '|'.charCodeAt(0);
+const LAST_ASCII = 127;
+/** By which upper and lower case of ASCII differ. */
+const CASE_BIT = 0x20;
+const LETTER_A = 'a'.charCodeAt(0);
+const LETTER_Z = 'z'.charCodeAt(0);
 
 /** The scoring of Dragonfly's scheduler: load, data centre, location, host type; each in [0, 1]. */
 export const defaultStrategy: Strategy = {
   name: 'default',
   apiVersion: STRATEGY_API_VERSION,
-  score: (child, candidates) => candidates.map((parent) => score(child, parent)),
+  score: (child, candidates) => {
+    const scores = new Array<number>(candidates.length);
+    for (let index = 0; index < candidates.length; index++) {
+      const parent = candidates[index];
+      scores[index] = parent === undefined ? 0 : score(child, parent);
+    }
+    return scores;
+  },
 };
 
 function score(child: ScoredPeer, parent: ScoredPeer): number {
@@ -123,21 +136,41 @@ function concurrencyScore(host: ScoredHost, max: number): number {
 
 /** 1 when both are known and equal, case aside. */
 export function idcScore(parent: string, child: string): number {
-  return parent !== '' && parent.toLowerCase() === child.toLowerCase() ? 1 : 0;
+  return parent !== '' && equalsIgnoringCase(parent, child) ? 1 : 0;
 }
 
 /** Equal leading elements of the two locations, at most five, as a part of five; 1 when the whole is equal. */
 export function locationScore(parent: string, child: string): number {
   if (parent === '' || child === '') return 0;
-  const left = parent.toLowerCase();
-  const right = child.toLowerCase();
-  if (left === right) return 1;
-  const leftElements = left.split('|');
-  const rightElements = right.split('|');
-  const length = Math.min(leftElements.length, rightElements.length, MAX_LOCATION_ELEMENTS);
+  if (equalsIgnoringCase(parent, child)) return 1;
+  return equalLeadingElements(parent, child) / MAX_LOCATION_ELEMENTS;
+}
+
+function equalsIgnoringCase(left: string, right: string): boolean {
+  if (left === right) return true;
+  return left.length === right.length && left.toLowerCase() === right.toLowerCase();
+}
+
+/** Compares in place, without making a text: this runs for every candidate of every decision. */
+function equalLeadingElements(left: string, right: string): number {
   let equal = 0;
-  while (equal < length && leftElements[equal] === rightElements[equal]) equal += 1;
-  return equal / MAX_LOCATION_ELEMENTS;
+  for (let index = 0; ; index++) {
+    // The end of a location ends its last element.
+    const a = index < left.length ? left.charCodeAt(index) : SEPARATOR;
+    const b = index < right.length ? right.charCodeAt(index) : SEPARATOR;
+    if (a !== b && !isSameLetter(a, b)) return equal;
+    if (a !== SEPARATOR) continue;
+    equal += 1;
+    if (equal === MAX_LOCATION_ELEMENTS || index >= left.length || index >= right.length) return equal;
+  }
+}
+
+function isSameLetter(a: number, b: number): boolean {
+  if (a > LAST_ASCII || b > LAST_ASCII) {
+    return String.fromCharCode(a).toLowerCase() === String.fromCharCode(b).toLowerCase();
+  }
+  const letter = a | CASE_BIT;
+  return letter === (b | CASE_BIT) && letter >= LETTER_A && letter <= LETTER_Z;
 }
 
 function hostTypeScore(parent: ScoredPeer): number {

@@ -65,6 +65,8 @@ export class Peer {
   /** Edges of the task's graph; owned by {@link Task}. */
   parents: readonly Peer[] = NO_PEERS;
   children: Set<Peer> | undefined;
+  /** Higher than that of every ancestor, by whatever; never sinks. */
+  level = 0;
   /** Load that each of its edges put on a parent's host; owned by {@link Task}. */
   edgeLoad: EdgeLoad | undefined;
   /** Place in the task's list of peers that can be offered, -1 when it is not in it; owned by {@link Task}. */
@@ -95,6 +97,8 @@ export class Peer {
   apply(event: PeerEvent, nowMs: number): void {
     this.#state = nextState(PEER_TRANSITIONS, this.#state, event, `peer ${this.id}`);
     this.updatedAtMs = nowMs;
+    // A scheduler remembers far more finished peers than downloading ones.
+    if (this.isDone) this.costs.settle();
   }
 
   can(event: PeerEvent): boolean {
@@ -124,6 +128,20 @@ const NO_PEERS: readonly Peer[] = Object.freeze([]);
 
 /** Kinds of tasks that live in this scheduler's memory; each has ids of its own. */
 export type VolatileTaskKind = 'standard' | 'cache';
+
+/** Gives the peer a level, and its descendants levels above it. The graph has no cycle, so this ends. */
+function raise(peer: Peer, level: number): void {
+  if (peer.level >= level) return;
+  peer.level = level;
+  const open = [peer];
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    for (const child of next.children ?? []) {
+      if (child.level > next.level) continue;
+      child.level = next.level + 1;
+      open.push(child);
+    }
+  }
+}
 
 /** What is told about a task when it is registered. */
 export interface TaskFacts {
@@ -234,6 +252,7 @@ export class Task {
     const load = this.#edgeLoadOf(child);
     child.parents = parents;
     child.edgeLoad = load;
+    raise(child, Math.max(child.level, ...parents.map(({ level }) => level + 1)));
     for (const parent of parents) {
       parent.children ??= new Set();
       parent.children.add(child);
@@ -261,21 +280,26 @@ export class Task {
     this.refreshOfferable(child);
   }
 
-  /** Every peer that has `peer` as an ancestor; a parent among them would close a cycle. */
-  descendantsOf(peer: Peer): ReadonlySet<Peer> {
+  /**
+   * Every peer that has `peer` as an ancestor; a parent among them would close a cycle. All of them have a higher level.
+   * @param maxCount how many may be looked at
+   * @returns `undefined` when there are more
+   */
+  descendantsOf(peer: Peer, maxCount = Infinity): ReadonlySet<Peer> | undefined {
     const found = new Set<Peer>();
     const open = [...(peer.children ?? [])];
     for (let next = open.pop(); next !== undefined; next = open.pop()) {
       if (found.has(next)) continue;
+      if (found.size >= maxCount) return undefined;
       found.add(next);
       if (next.children !== undefined) open.push(...next.children);
     }
     return found;
   }
 
-  /** Offerable peers in random order; see {@link OfferableList.sample}. */
-  sampleOfferable(random: () => number): IterableIterator<Peer> {
-    return this.#offerable.sample(random);
+  /** The offerable peer that comes at this place of a random order; see {@link OfferableList.draw}. */
+  drawOfferable(index: number, random: () => number): Peer | undefined {
+    return this.#offerable.draw(index, random);
   }
 
   /**

@@ -70,6 +70,16 @@ const MAX_FAILURE_SHARE = 0.99;
 /** Two numbers below it make one that is exact: 2^26 squared is 2^52. */
 const KEY_BASE = 2 ** 26;
 const RANGE = 2 ** 32;
+/** In place of a number: of a host of which nothing was ever told, and of a data centre without a name. */
+const UNKNOWN_HOST = 0;
+const NO_IDC = 0;
+
+/** A parent or a child, with the keys of what is known of it. */
+interface Side {
+  readonly host: ScoredHost;
+  readonly number: number;
+  readonly idc: number;
+}
 
 /**
  * Learns from piece reports how fast and how reliably each host serves each other one, and ranks parents by the rate
@@ -101,13 +111,13 @@ export class AdaptiveStrategy implements Strategy {
   readonly apiVersion = STRATEGY_API_VERSION;
   readonly #options: Required<AdaptiveOptions>;
   readonly #mean: EffectTable<number>;
-  readonly #parents: EffectTable<string>;
-  readonly #children: EffectTable<string>;
+  readonly #parents: EffectTable<number>;
+  readonly #children: EffectTable<number>;
   readonly #links: EffectTable<number>;
   readonly #pairs: EffectTable<number>;
-  readonly #parentFailures: FailureTable<string>;
+  readonly #parentFailures: FailureTable<number>;
   readonly #pairFailures: FailureTable<number>;
-  /** Short names, so that pairs have numbers for keys. */
+  /** Numbers for names: a table is looked into far faster by a number, and a pair has one of its own. */
   readonly #hostNumbers = new Map<string, number>();
   readonly #idcNumbers = new Map<string, number>();
   #lastHostNumber = 0;
@@ -132,36 +142,39 @@ export class AdaptiveStrategy implements Strategy {
   }
 
   score(child: ScoredPeer, candidates: readonly ScoredPeer[], nowMs: number): number[] {
+    const to = this.#sideOf(child.host);
     const scores = new Array<number>(candidates.length);
     for (let index = 0; index < candidates.length; index++) {
       const parent = candidates[index];
-      scores[index] = parent === undefined ? 0 : this.#score(child, parent, nowMs);
+      scores[index] = parent === undefined ? 0 : this.#score(to, parent, nowMs);
     }
     if (this.#explores(child, nowMs)) this.#promoteLeastKnown(candidates, scores, nowMs);
     return scores;
   }
 
   observe({ child, parent, isSuccess, lengthBytes, costMs, nowMs }: PieceObservation): void {
-    const from = parent.host;
-    const to = child.host;
-    const pair = this.#pairKey(from, to) ?? this.#newPairKey(from, to);
-    this.#parentFailures.add(from.id, !isSuccess, nowMs);
+    this.#number(parent.host.id);
+    this.#number(child.host.id);
+    const from = this.#sideOf(parent.host);
+    const to = this.#sideOf(child.host);
+    const pair = pairOf(from, to);
+    this.#parentFailures.add(from.number, !isSuccess, nowMs);
     if (!isSuccess || this.#pairFailures.has(pair)) this.#pairFailures.add(pair, !isSuccess, nowMs);
     if (!isSuccess || !(lengthBytes > 0 && lengthBytes < Infinity && costMs > 0 && costMs < Infinity)) return;
-    const seen = Math.log((lengthBytes / costMs) * Math.max(1, from.concurrentUploadCount));
+    const seen = Math.log((lengthBytes / costMs) * Math.max(1, parent.host.concurrentUploadCount));
     const expected = this.#mean.deviation(MEAN, nowMs) + this.#childEffect(to, nowMs) + this.#effects(from, to, nowMs);
     const surprise = this.#mean.size === 0 ? seen - expected : bounded(seen - expected, MAX_SURPRISE);
-    const link = this.#linkKey(from, to);
+    const link = linkOf(from, to);
     const variance =
       this.#mean.variance(MEAN, nowMs) +
-      this.#parents.variance(from.id, nowMs) +
-      this.#children.variance(to.id, nowMs) +
+      this.#parents.variance(from.number, nowMs) +
+      this.#children.variance(to.number, nowMs) +
       this.#links.variance(link, nowMs) +
       this.#pairs.variance(pair, nowMs) +
       NOISE_VARIANCE;
     correct(this.#mean, MEAN, surprise, variance, nowMs);
-    correct(this.#parents, from.id, surprise, variance, nowMs);
-    correct(this.#children, to.id, surprise, variance, nowMs);
+    correct(this.#parents, from.number, surprise, variance, nowMs);
+    correct(this.#children, to.number, surprise, variance, nowMs);
     correct(this.#links, link, surprise, variance, nowMs);
     correct(this.#pairs, pair, surprise, variance, nowMs);
   }
@@ -173,75 +186,63 @@ export class AdaptiveStrategy implements Strategy {
    */
   predictBytesPerSecond(parent: ScoredHost, child: ScoredHost, sharedBy: number, nowMs: number): number | undefined {
     if (this.#mean.size === 0) return undefined;
-    const logRate =
-      this.#mean.deviation(MEAN, nowMs) + this.#effects(parent, child, nowMs) + this.#childEffect(child, nowMs);
+    const from = this.#sideOf(parent);
+    const to = this.#sideOf(child);
+    const logRate = this.#mean.deviation(MEAN, nowMs) + this.#effects(from, to, nowMs) + this.#childEffect(to, nowMs);
     return (Math.exp(logRate) * 1000) / Math.max(1, sharedBy);
   }
 
-  #score(child: ScoredPeer, parent: ScoredPeer, nowMs: number): number {
-    const ofParent = this.#parentFailures.share(parent.host.id, PRIOR_FAILURE_SHARE, nowMs);
-    const pair = this.#pairFailures.size === 0 ? undefined : this.#pairKey(parent.host, child.host);
-    const ofPair = pair === undefined ? ofParent : this.#pairFailures.share(pair, ofParent, nowMs);
+  #score(to: Side, parent: ScoredPeer, nowMs: number): number {
+    const from = this.#sideOf(parent.host);
+    const ofParent = this.#parentFailures.share(from.number, PRIOR_FAILURE_SHARE, nowMs);
+    const ofPair =
+      this.#pairFailures.size === 0 ? ofParent : this.#pairFailures.share(pairOf(from, to), ofParent, nowMs);
     const failureShare = Math.min(MAX_FAILURE_SHARE, ofPair);
-    const remote = isRemote(parent.host, child.host) ? REMOTE_PENALTY : 0;
     return (
-      this.#effects(parent.host, child.host, nowMs) -
-      Math.log(1 + parent.host.concurrentUploadCount) -
-      Math.log1p((FAILURE_COST * failureShare) / (1 - failureShare)) -
-      remote -
-      LOCATION_PENALTY * (1 - locationOf(parent.host, child.host)) +
+      this.#effects(from, to, nowMs) -
+      Math.log((1 + parent.host.concurrentUploadCount) * (1 + (FAILURE_COST * failureShare) / (1 - failureShare))) -
+      (isRemote(from, to) ? REMOTE_PENALTY : 0) -
+      LOCATION_PENALTY * (1 - locationOf(from.host, to.host)) +
       AVAILABILITY_EXPONENT * logAvailability(parent)
     );
   }
 
   /** What depends on the parent; mean and child effect are the same for all candidates of one child. */
-  #effects(parent: ScoredHost, child: ScoredHost, nowMs: number): number {
-    const pair = this.#pairKey(parent, child);
+  #effects(from: Side, to: Side, nowMs: number): number {
     return (
-      parentPriorOf(parent) +
-      this.#parents.deviation(parent.id, nowMs) +
-      linkPriorOf(parent, child) +
-      this.#links.deviation(this.#linkKey(parent, child), nowMs) +
-      (pair === undefined ? 0 : this.#pairs.deviation(pair, nowMs))
+      parentPriorOf(from.host) +
+      this.#parents.deviation(from.number, nowMs) +
+      (isRemote(from, to) ? PRIOR_REMOTE_LINK : 0) +
+      this.#links.deviation(linkOf(from, to), nowMs) +
+      this.#pairs.deviation(pairOf(from, to), nowMs)
     );
   }
 
-  #childEffect(child: ScoredHost, nowMs: number): number {
-    return this.#children.deviation(child.id, nowMs);
+  #childEffect(to: Side, nowMs: number): number {
+    return this.#children.deviation(to.number, nowMs);
   }
 
-  /** The key of a pair; `undefined` when one of the two was never in one. */
-  #pairKey(parent: ScoredHost, child: ScoredHost): number | undefined {
-    const from = this.#hostNumbers.get(parent.id);
-    const to = this.#hostNumbers.get(child.id);
-    return from === undefined || to === undefined ? undefined : from * KEY_BASE + to;
+  #sideOf(host: ScoredHost): Side {
+    return { host, number: this.#hostNumbers.get(host.id) ?? UNKNOWN_HOST, idc: this.#idcNumber(host.facts.idc) };
   }
 
-  #newPairKey(parent: ScoredHost, child: ScoredHost): number {
-    return this.#hostNumber(parent.id) * KEY_BASE + this.#hostNumber(child.id);
-  }
-
-  #hostNumber(id: string): number {
-    const known = this.#hostNumbers.get(id);
-    if (known !== undefined) return known;
-    // Hosts that are still there get new numbers; what was learnt of their pairs ages out.
+  /** Gives the host a number, if it has none. */
+  #number(id: string): void {
+    if (this.#hostNumbers.has(id)) return;
+    // Hosts that are still there get new numbers; what was learnt of the old ones ages out.
     if (this.#hostNumbers.size >= 2 * this.#options.maxHosts) this.#hostNumbers.clear();
-    this.#lastHostNumber = (this.#lastHostNumber + 1) % KEY_BASE;
+    this.#lastHostNumber = (this.#lastHostNumber % (KEY_BASE - 1)) + 1;
     this.#hostNumbers.set(id, this.#lastHostNumber);
-    return this.#lastHostNumber;
-  }
-
-  #linkKey(parent: ScoredHost, child: ScoredHost): number {
-    return this.#idcNumber(parent.facts.idc) * KEY_BASE + this.#idcNumber(child.facts.idc);
   }
 
   /** Beyond the bound all are one. A cache: what `score` answers does not depend on who was asked about first. */
   #idcNumber(idc: string): number {
+    if (idc === '') return NO_IDC;
     const known = this.#idcNumbers.get(idc);
     if (known !== undefined) return known;
     const lower = idc.toLowerCase();
     const number = this.#idcNumbers.get(lower) ?? this.#idcNumbers.size + 1;
-    if (this.#idcNumbers.size >= MAX_LINKS) return 0;
+    if (this.#idcNumbers.size >= MAX_LINKS) return NO_IDC;
     this.#idcNumbers.set(lower, number).set(idc, number);
     return number;
   }
@@ -261,7 +262,9 @@ export class AdaptiveStrategy implements Strategy {
       const score = scores[index] ?? 0;
       if (score > first) [first, second] = [score, first];
       else if (score > second) second = score;
-      const upper = score + OPTIMISM * Math.sqrt(this.#parents.variance(candidate.host.id, nowMs));
+      const upper =
+        score +
+        OPTIMISM * Math.sqrt(this.#parents.variance(this.#hostNumbers.get(candidate.host.id) ?? UNKNOWN_HOST, nowMs));
       if (upper > bound) [bound, chosen] = [upper, index];
     }
     if (chosen < 0 || (scores[chosen] ?? 0) >= second) return;
@@ -276,15 +279,17 @@ function correct<Key>(table: EffectTable<Key>, key: Key, surprise: number, varia
   table.set(key, table.deviation(key, nowMs) + gain * surprise, own * (1 - gain), nowMs);
 }
 
-/** Both say where they are, and it is not the same place. */
-function isRemote(parent: ScoredHost, child: ScoredHost): boolean {
-  const from = parent.facts.idc;
-  const to = child.facts.idc;
-  return from !== '' && to !== '' && from !== to && from.toLowerCase() !== to.toLowerCase();
+function pairOf(from: Side, to: Side): number {
+  return from.number * KEY_BASE + to.number;
 }
 
-function linkPriorOf(parent: ScoredHost, child: ScoredHost): number {
-  return isRemote(parent, child) ? PRIOR_REMOTE_LINK : 0;
+function linkOf(from: Side, to: Side): number {
+  return from.idc * KEY_BASE + to.idc;
+}
+
+/** Both say where they are, and it is not the same place. */
+function isRemote(from: Side, to: Side): boolean {
+  return from.idc !== to.idc && from.idc !== NO_IDC && to.idc !== NO_IDC;
 }
 
 function locationOf(parent: ScoredHost, child: ScoredHost): number {
