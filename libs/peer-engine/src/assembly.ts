@@ -162,7 +162,6 @@ async function build(options: PeerEngineOptions, closing: (() => Promise<void> |
     hostId: identity.hostId,
     parentTls: tls.parent,
     metrics,
-    pushes: membership.pushes,
     log,
   });
   const attempts = attemptServices(config, identity, membership, transfer);
@@ -326,6 +325,7 @@ function attemptServices(
     },
     fetchFromParents: (options, signal) => transfer.fetchFromParents(options, signal),
     fetchFromSource: (options, signal) => transfer.fetchFromSource(options, signal),
+    hearNews: (peerId, target) => membership.pushes.register(peerId, target),
     holdSource: (link, request, signal) => SourceHold.ask(link, request, signal),
     lossPatienceMs: config.scheduler.lossPatience,
     maySourceWithoutScheduler: config.download.sourceWithoutScheduler === 'allow',

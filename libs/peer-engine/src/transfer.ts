@@ -15,7 +15,6 @@ import { SyncedParentHosts } from './parents/parent-hosts.js';
 import { ParentSession, type SessionOutcome } from './parents/parent-session.js';
 import { SyncPiecesCollector } from './parents/piece-collector.js';
 import { VortexPieceFetcher } from './parents/piece-fetcher.js';
-import type { PushListener } from './scheduler/push-listener.js';
 import { sourceAccessOf } from './source/source-plan.js';
 import { SourceSession } from './source/source-session.js';
 
@@ -28,7 +27,6 @@ export interface TransferOptions {
   readonly hostId: string;
   readonly parentTls: ClientTls | undefined;
   readonly metrics: PeerMetrics;
-  readonly pushes: PushListener;
   readonly log: Logger;
 }
 
@@ -86,12 +84,8 @@ export class Transfer {
         options.onPiece(record);
       },
     });
-    const unregister = this.options.pushes.register(options.peerId, session);
-    try {
-      return await session.run(signal);
-    } finally {
-      unregister();
-    }
+    options.onBegun(session);
+    return session.run(signal);
   }
 
   async fetchFromSource(options: SourceOptions, signal: AbortSignal): Promise<void> {

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { createHash } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
@@ -16,8 +16,8 @@ export interface CrowdOptions {
   readonly schedulers: number;
   /** `host:port` of the Redis that the schedulers share; absent: none. */
   readonly redis?: string;
-  /** Which schedulers a farm is told of. @default all */
-  readonly schedulersOf?: (farm: number, schedulers: readonly string[]) => readonly string[];
+  /** Daemons learn of the schedulers from a manager instead of their configuration. */
+  readonly hasManager?: boolean;
   /** Laid over the configuration of each scheduler, as environment variables. */
   readonly settings?: Readonly<Record<string, string>>;
 }
@@ -32,6 +32,7 @@ interface Scheduler {
 export class Crowd implements AsyncDisposable {
   private readonly schedulers: Scheduler[] = [];
   private readonly farms: ChildService[] = [];
+  private manager: { readonly address: string; readonly process: ChildService } | undefined;
 
   private constructor(
     readonly origin: CountingOrigin,
@@ -42,6 +43,7 @@ export class Crowd implements AsyncDisposable {
   static async start(options: CrowdOptions): Promise<Crowd> {
     const crowd = new Crowd(await CountingOrigin.start(), tempDir('crowd'), options);
     try {
+      if (options.hasManager === true) await crowd.startManager();
       for (let number = 0; number < options.schedulers; number += 1) await crowd.addScheduler();
       await Promise.all(Array.from({ length: options.farms }, (_, farm) => crowd.startFarm(farm)));
     } catch (error) {
@@ -105,6 +107,7 @@ export class Crowd implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.farms.map((farm) => farm.kill('SIGKILL')));
     await Promise.all(this.schedulers.map(({ process }) => process.kill('SIGKILL')));
+    await this.manager?.process.kill('SIGKILL');
     await this.origin.close();
     this.directory.remove();
   }
@@ -121,6 +124,32 @@ export class Crowd implements AsyncDisposable {
   private namesOf(farm: number): string[] {
     const { peersPerFarm } = this.options;
     return Array.from({ length: peersPerFarm }, (_, index) => `peer-${farm * peersPerFarm + index}`);
+  }
+
+  private async startManager(): Promise<void> {
+    const [grpc, rest, metrics] = [await freePort(), await freePort(), await freePort()];
+    const workHome = this.directory.file('manager');
+    mkdirSync(workHome, { recursive: true });
+    const config = this.directory.file('manager.yaml');
+    // JSON is YAML.
+    const settings = {
+      server: {
+        workHome,
+        grpc: { advertiseIP: '127.0.0.1', listenIP: '127.0.0.1', port: { start: grpc, end: grpc } },
+        rest: { addr: `127.0.0.1:${rest}` },
+      },
+      database: { type: 'sqlite', sqlite: { path: path.join(workHome, 'manager.db') }, redis: { addrs: [] } },
+      metrics: { enable: true, addr: `127.0.0.1:${metrics}` },
+    };
+    writeFileSync(config, JSON.stringify(settings));
+    const manager = await ChildService.start({
+      name: 'manager',
+      command: process.execPath,
+      args: [path.join(REPOSITORY, 'apps/manager/dist/main.js'), '--config', config, '--console'],
+      readyUrl: `http://127.0.0.1:${rest}/readyz`,
+      readyTimeoutMs: READY_TIMEOUT_MS,
+    });
+    this.manager = { address: `127.0.0.1:${grpc}`, process: manager };
   }
 
   private async addScheduler(): Promise<void> {
@@ -146,6 +175,7 @@ export class Crowd implements AsyncDisposable {
         DRAGONFLY_SERVER__DATA_DIR: dataDir,
         DRAGONFLY_METRICS__ADDR: `127.0.0.1:${statusPort}`,
         ...(redis === undefined ? {} : { DRAGONFLY_DATABASE__REDIS__ADDRS: JSON.stringify([redis]) }),
+        ...(this.manager === undefined ? {} : { DRAGONFLY_MANAGER__ADDR: this.manager.address }),
         ...settings,
       },
       readyUrl: `http://127.0.0.1:${statusPort}/readyz`,
@@ -155,8 +185,14 @@ export class Crowd implements AsyncDisposable {
 
   private async startFarm(farm: number): Promise<void> {
     const addresses = this.schedulers.map(({ port }) => `127.0.0.1:${port}`);
-    const schedulers = this.options.schedulersOf?.(farm, addresses) ?? addresses;
-    const options = { directory: this.directory.path, names: this.namesOf(farm), schedulers, settings: {} };
+    const options = {
+      directory: this.directory.path,
+      names: this.namesOf(farm),
+      settings:
+        this.manager === undefined
+          ? { DRAGONFLY_SCHEDULER__ADDRS: JSON.stringify(addresses) }
+          : { DRAGONFLY_MANAGER__ADDR: `http://${this.manager.address}` },
+    };
     this.farms[farm] = await ChildService.start({
       name: `farm-${farm}`,
       command: process.execPath,

@@ -9,11 +9,10 @@ import { loadDaemonConfig, PEER_PROFILE, PeerEngine } from '@dragonfly/peer-engi
 interface FarmOptions {
   readonly directory: string;
   readonly names: readonly string[];
-  readonly schedulers: readonly string[];
   readonly settings: Readonly<Record<string, string>>;
 }
 
-const { directory, names, schedulers, settings } = JSON.parse(process.argv[2] ?? '') as FarmOptions;
+const { directory, names, settings } = JSON.parse(process.argv[2] ?? '') as FarmOptions;
 const log = createLogger({ service: 'farm', level: 'info' });
 
 async function startDaemon(name: string): Promise<void> {
@@ -33,7 +32,6 @@ async function startDaemon(name: string): Promise<void> {
       DRAGONFLY_GC__POLICY__DISK_HIGH_THRESHOLD_PERCENT: '99',
       DRAGONFLY_GC__POLICY__DISK_LOW_THRESHOLD_PERCENT: '98',
       DRAGONFLY_DYNCONFIG__PATH: `${directory}/none.yaml`,
-      DRAGONFLY_SCHEDULER__ADDRS: JSON.stringify(schedulers),
       ...settings,
     },
   });

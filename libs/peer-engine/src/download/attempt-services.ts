@@ -5,6 +5,7 @@ import type { Logger } from '@dragonfly/telemetry';
 import type { RateLimiter } from '@dragonfly/vortex';
 import type { SessionOutcome } from '../parents/parent-session.js';
 import type { Conversation } from '../scheduler/conversation.js';
+import type { PushTarget } from '../scheduler/push-listener.js';
 import type { SchedulerLink } from '../scheduler/scheduler-link.js';
 import type { HoldAnswer, HoldRequest, SourceHold } from '../source/source-hold.js';
 import type { DownloadRequest } from './download-request.js';
@@ -43,6 +44,8 @@ export interface AttemptServices {
   readonly maySourceWithoutScheduler: boolean;
   /** Whether this daemon has been told of any scheduler, up or down. */
   readonly hasSchedulers: () => boolean;
+  /** Passes on what a scheduler has to say to a peer without being asked. @returns ends that */
+  readonly hearNews: (peerId: string, target: PushTarget) => () => void;
   /** Asks parents for the length of a content that was unknown when the task began. */
   readonly learnLength: (
     candidates: readonly commonV2.Peer[],
@@ -52,8 +55,8 @@ export interface AttemptServices {
 }
 
 export interface ParentsOptions {
-  /** Whose parents they are; news for it are taken meanwhile. */
-  readonly peerId: string;
+  /** The session takes further parents until it is over. */
+  readonly onBegun: (session: PushTarget) => void;
   /** Parents that came as news. */
   readonly onMoreParents: (parents: readonly commonV2.Peer[]) => void;
   readonly task: StoredTask;

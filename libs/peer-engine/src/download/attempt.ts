@@ -7,13 +7,14 @@ import { commonV2 } from '@dragonfly/proto';
 import { sleep } from '../backoff.js';
 import type { Conversation, ScheduleAnswer } from '../scheduler/conversation.js';
 import type { SchedulerLink } from '../scheduler/scheduler-link.js';
+import type { PushTarget } from '../scheduler/push-listener.js';
 import type { HoldAnswer, SourceHold } from '../source/source-hold.js';
 import type { AttemptOptions, AttemptServices } from './attempt-services.js';
 import { resolveRange } from './byte-range.js';
 import { FinishedAnnouncer } from './finished-announcer.js';
-import { pieceMessage } from './piece-message.js';
+import { MovingConversation, type OpenedConversation } from './moving-conversation.js';
 import { isShareable } from './scheduling-choice.js';
-import { type OpenedConversation, SourceReading } from './source-reading.js';
+import { SourceReading } from './source-reading.js';
 
 /** What a scheduler reads as "length unknown": all bits set, −1 in its own type. */
 export const UNKNOWN_CONTENT_LENGTH = 2n ** 64n - 1n;
@@ -196,7 +197,7 @@ export class Attempt {
       const { conversation, answer } = await this.open(link, {}, signal, (begun) => {
         opened.conversation = begun;
       });
-      return await this.follow(conversation, link, answer, signal);
+      return await this.follow(this.moving(conversation, link), answer, signal);
     } catch (caught) {
       if (signal.aborted) {
         // Told, so that the scheduler offers this peer to nobody; bounded, and nobody waits for it.
@@ -219,6 +220,23 @@ export class Attempt {
         if (opened.conversation.lostBecause !== undefined) this.hasLostScheduler = true;
       }
     }
+  }
+
+  private moving(conversation: Conversation, link: SchedulerLink): MovingConversation {
+    const { task, log } = this.options;
+    const { schedulersFor, reportDown } = this.services;
+    const schedulers = (): SchedulerLink[] => schedulersFor(task.id).slice(0, MAX_SCHEDULERS);
+    return new MovingConversation(conversation, link, { task, schedulers, reportDown, log });
+  }
+
+  /** As a new peer, because a scheduler refuses an id that it has seen. */
+  private openAgain(
+    link: SchedulerLink,
+    changes: Partial<commonV2.Download>,
+    signal: AbortSignal,
+  ): Promise<OpenedConversation> {
+    this.peerId = this.services.newPeerId();
+    return this.open(link, changes, signal);
   }
 
   /** Opens a conversation and registers; a scheduler that was restarted and has forgotten this host is told of it. */
@@ -283,8 +301,7 @@ export class Attempt {
 
   /** Does what the scheduler says until the pieces are there or nothing more can come of it. */
   private async follow(
-    conversation: Conversation,
-    link: SchedulerLink,
+    conversation: MovingConversation,
     firstAnswer: ScheduleAnswer,
     signal: AbortSignal,
   ): Promise<ConversationOutcome> {
@@ -303,7 +320,7 @@ export class Attempt {
           await conversation.finish({ $case: 'downloadPeerFinishedRequest', value: {} });
           return this.isDone() ? 'complete' : 'given-up';
         case 'needBackToSourceResponse': {
-          const outcome = await this.goToSource(conversation, link, signal);
+          const outcome = await this.goToSource(conversation, signal);
           if (outcome !== 'refused') return outcome;
           answer = await this.reschedule(conversation, [], 'the source is read by somebody else', signal);
           break;
@@ -314,6 +331,7 @@ export class Attempt {
           conversation.report({ $case: 'downloadPeerStartedRequest', value: {} });
           if (await this.fromParents(conversation, candidateParents, signal)) {
             await conversation.finish({ $case: 'downloadPeerFinishedRequest', value: {} });
+            await this.announceIfUnknown(conversation, signal);
             return 'complete';
           }
           if (conversation.lostBecause !== undefined) return 'lost';
@@ -332,7 +350,7 @@ export class Attempt {
   }
 
   private reschedule(
-    conversation: Conversation,
+    conversation: MovingConversation,
     candidateParents: commonV2.Peer[],
     description: string,
     signal: AbortSignal,
@@ -345,7 +363,7 @@ export class Attempt {
   }
 
   private async fromParents(
-    conversation: Conversation,
+    conversation: MovingConversation,
     candidates: commonV2.Peer[],
     signal: AbortSignal,
   ): Promise<boolean> {
@@ -357,44 +375,68 @@ export class Attempt {
     }
     const pieces = this.missing() ?? [];
     if (pieces.length === 0) return true;
-    const outcome = await this.services.fetchFromParents(
+    const done = new AbortController();
+    const session: { target?: PushTarget; unregister?: () => void } = {};
+    const listen = (): void => {
+      session.unregister?.();
+      if (session.target !== undefined) session.unregister = this.services.hearNews(this.peerId, session.target);
+    };
+    const watching = conversation.keepTold(
       {
-        peerId: this.peerId,
-        onMoreParents: (more) => {
-          candidates.push(...more);
+        register: (link, until) => this.openAgain(link, {}, until),
+        answered: async (answer) => {
+          // The parents at hand go on serving: another scheduler may know of more, but none is to begin at the source.
+          if (answer.$case !== 'normalTaskResponse') return 'leave';
+          session.target?.addParents(answer.value.candidateParents);
+          listen();
+          return 'stay';
         },
-        task,
-        request,
-        candidates,
-        pieces,
-        limiters,
-        banned: this.banned,
-        log,
-        onPiece: (record) => {
-          conversation.report({
-            $case: 'downloadPieceFinishedRequest',
-            value: { piece: pieceMessage(record, commonV2.TrafficType.REMOTE_PEER) },
-          });
-        },
-        onPieceFailed: (pieceNumber, parentId) => {
-          conversation.report({
-            $case: 'downloadPieceFailedRequest',
-            value: { pieceNumber, parentId, temporary: true },
-          });
-        },
+        begin: { $case: 'downloadPeerStartedRequest', value: {} },
       },
-      signal,
+      AbortSignal.any([signal, done.signal]),
     );
-    return outcome === 'complete';
+    try {
+      const outcome = await this.services.fetchFromParents(
+        {
+          onBegun: (target) => {
+            session.target = target;
+            listen();
+          },
+          onMoreParents: (more) => {
+            candidates.push(...more);
+          },
+          task,
+          request,
+          candidates,
+          pieces,
+          limiters,
+          banned: this.banned,
+          log,
+          onPiece: (record) => {
+            conversation.reportPiece(record);
+          },
+          onPieceFailed: (pieceNumber, parentId) => {
+            conversation.report({
+              $case: 'downloadPieceFailedRequest',
+              value: { pieceNumber, parentId, temporary: true },
+            });
+          },
+        },
+        signal,
+      );
+      return outcome === 'complete';
+    } finally {
+      done.abort();
+      session.unregister?.();
+      await watching;
+    }
   }
 
   private async goToSource(
-    conversation: Conversation,
-    link: SchedulerLink,
+    conversation: MovingConversation,
     signal: AbortSignal,
   ): Promise<ConversationOutcome | 'refused'> {
-    const { task, request, log } = this.options;
-    const { services } = this;
+    const { request } = this.options;
     if (!request.mayGoBackToSource) {
       await conversation.finish({
         $case: 'downloadPeerFailedRequest',
@@ -402,28 +444,26 @@ export class Attempt {
       });
       return 'given-up';
     }
-    const reading = new SourceReading(conversation, link, {
-      task,
+    const reading = new SourceReading(conversation, {
       read: (hold, onPiece, until) => this.fromSource(hold, onPiece, until),
-      schedulers: () => services.schedulersFor(task.id).slice(0, MAX_SCHEDULERS),
-      register: (next, until) => {
-        this.peerId = services.newPeerId();
-        return this.open(next, { needBackToSource: true }, until);
-      },
+      register: (next, until) => this.openAgain(next, { needBackToSource: true }, until),
       holdSource: (at, until) => this.holdAt(at, until),
-      reportDown: services.reportDown,
-      log,
     });
     try {
       const outcome = await reading.run(signal);
-      if (outcome === 'complete' && reading.isUnknown) {
-        await new FinishedAnnouncer(services, log).announce(request, task, signal);
-      }
+      if (outcome === 'complete') await this.announceIfUnknown(conversation, signal);
       return outcome;
     } catch (caught) {
       if (signal.aborted) throw DfError.from(signal.reason, 'cancelled');
       throw new SourceFailure(DfError.from(caught, 'unavailable'));
     }
+  }
+
+  /** The scheduler was lost and no other knows yet that the content is here. */
+  private async announceIfUnknown(conversation: MovingConversation, signal: AbortSignal): Promise<void> {
+    const { task, request, log } = this.options;
+    if (conversation.lostBecause === undefined || this.missing()?.length !== 0 || this.wanted !== undefined) return;
+    await new FinishedAnnouncer(this.services, log).announce(request, task, signal);
   }
 
   private async fromSource(

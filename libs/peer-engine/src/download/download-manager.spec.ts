@@ -52,6 +52,7 @@ beforeEach(async () => {
         },
         learnLength: unexpected,
         holdSource: unexpected,
+        hearNews: unexpected,
         lossPatienceMs: 0,
         maySourceWithoutScheduler: true,
         hasSchedulers: () => false,

@@ -83,6 +83,7 @@ function aSession(onFirst: () => void): { session: ParentSession; parents: strin
         // Without a choice between the two the test would depend on chance.
         weight: () => 1,
         isSilent: () => false,
+        heard: () => {},
         pieceStarted: () => {},
         pieceEnded: () => {},
         release: () => {},
