@@ -37,3 +37,4 @@ export {
 export { type ManifestUrl, parseManifestUrl } from './manifest-url.js';
 export type { BlobDescriptor } from './manifest.js';
 export { formatPlatform, parsePlatform, type Platform } from './platform.js';
+export { type ReadTagsRequest, TagReader } from './tag-reader.js';

@@ -9,6 +9,8 @@ import { MANIFEST_ACCEPT, type ParsedManifest, parseManifest } from './manifest.
 export const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
 const MAX_TOKEN_ANSWER_BYTES = 256 * 1024;
 const MAX_TOKEN_LENGTH = 64 * 1024;
+/** Pages of tags that are read; a page has what the registry likes, usually 100 to 1000. */
+export const MAX_TAG_PAGES = 50;
 
 export interface RegistryCredentials {
   readonly username: string;
@@ -58,6 +60,32 @@ export class RegistrySession {
     } catch (error) {
       throw prefixed('failed to pull image manifest', error);
     }
+  }
+
+  /**
+   * Tags of the repository, of at most {@link MAX_TAG_PAGES} pages.
+   * @throws DfError as {@link manifest} does
+   */
+  async tags(): Promise<string[]> {
+    const { image } = this.#options;
+    const found: string[] = [];
+    let url: string | undefined = `${image.origin}/v2/${image.repository}/tags/list`;
+    for (let page = 0; url !== undefined && page < MAX_TAG_PAGES; page += 1) {
+      const answer: GuardedResponse = await this.#get(url);
+      found.push(...tagsIn(answer.body));
+      const next = /<([^>]+)>\s*;\s*rel="?next"?/.exec(answer.headers['link'] ?? '')?.[1];
+      const target = next === undefined ? null : URL.parse(next, image.origin);
+      // Credentials go with the request: nowhere else.
+      url = target?.origin === image.origin ? target.href : undefined;
+    }
+    return found;
+  }
+
+  /** Digest of the manifest that a tag names now. @throws DfError as {@link manifest} does */
+  async digest(tag: string): Promise<string> {
+    const { image } = this.#options;
+    const { body } = await this.#get(`${image.origin}/v2/${image.repository}/manifests/${tag}`);
+    return `sha256:${createHash('sha256').update(body).digest('hex')}`;
   }
 
   async #get(url: string): Promise<GuardedResponse> {
@@ -197,4 +225,13 @@ function basic({ username, password }: RegistryCredentials): string {
 function prefixed(prefix: string, error: unknown): DfError {
   const known = DfError.from(error);
   return new DfError(known.code, `${prefix}: ${known.message}`, { cause: error, details: known.details });
+}
+
+function tagsIn(body: Buffer): string[] {
+  try {
+    const { tags } = JSON.parse(body.toString('utf8')) as { tags?: unknown };
+    return Array.isArray(tags) ? tags.filter((tag) => typeof tag === 'string') : [];
+  } catch (error) {
+    throw new DfError('origin', 'the list of tags is no JSON', { cause: error });
+  }
 }

@@ -9,6 +9,8 @@ export interface JobCaller {
     readonly userIds: ReadonlySet<number> | undefined;
     /** Scheduler clusters; undefined = all. */
     readonly clusterIds: ReadonlySet<number> | undefined;
+    /** Names of applications; undefined = all. */
+    readonly applications: ReadonlySet<string> | undefined;
     hasCluster(id: number): boolean;
     hasUser(id: number): boolean;
     /** The clusters that a request means; empty = every cluster. @throws DfError `not-found` */
@@ -23,6 +25,7 @@ export function systemCaller(userId: number): JobCaller {
     scope: {
       userIds: undefined,
       clusterIds: undefined,
+      applications: undefined,
       hasCluster: () => true,
       hasUser: () => true,
       clustersOf: (requested) => [...(requested ?? [])],

@@ -2,7 +2,9 @@ import type { JobContext, JobHandler } from '@dragonfly/jobs';
 import { Injectable } from '@nestjs/common';
 import { GcService } from '../gc/gc.service.js';
 import { Logger } from '../logger.js';
+import { MeteringCollector } from '../metering/metering-collector.js';
 import { PeerSync } from '../peers/peer-sync.js';
+import { TRIGGER_TASK, TriggersService } from '../triggers/triggers.service.js';
 import { WebhookSender } from '../webhooks/webhook-sender.js';
 import { JobQueues } from './job-parts.js';
 import { JobReconciler } from './job-reconciler.js';
@@ -35,13 +37,30 @@ export class PeriodicTasks {
   constructor(
     private readonly gc: GcService,
     private readonly peers: PeerSync,
+    private readonly metering: MeteringCollector,
+    private readonly triggers: TriggersService,
     private readonly intervals: PeriodicIntervals,
   ) {}
+
+  /** What has a rhythm of its own: triggers are put in by their schedules. */
+  get own(): { readonly name: string; readonly run: JobHandler } {
+    return { name: TRIGGER_TASK, run: ({ payload, signal }) => this.triggers.fire(Number(payload['trigger_id']), signal) };
+  }
+
+  /** Brings the schedules of triggers in line with their rows. */
+  arm(): Promise<void> {
+    return this.triggers.armAll();
+  }
 
   all(): PeriodicTask[] {
     return [
       { name: 'gc-job', everyMs: 3 * HOUR_MS, run: () => this.gc.runPeriodic('job') },
       { name: 'gc-audit', everyMs: 6 * HOUR_MS, run: () => this.gc.runPeriodic('audit') },
+      {
+        name: 'metering',
+        everyMs: this.intervals.meteringMs,
+        run: ({ signal }) => this.metering.collect(signal),
+      },
       {
         name: 'sync-peers',
         everyMs: this.intervals.syncPeersMs,
@@ -78,17 +97,18 @@ export class JobWorkers {
       { name: 'reconcile', everyMs: RECONCILE_INTERVAL_MS, run: () => this.reconciler.reconcile() },
       ...this.periodic.all(),
     ];
-    const handlers = Object.fromEntries(tasks.map((task) => [task.name, this.guarded(task)]));
+    const handlers = Object.fromEntries([...tasks, this.periodic.own].map((task) => [task.name, this.guarded(task)]));
     await this.queues.periodic.work({ handlers, concurrency: CONCURRENCY.periodic });
     for (const { name, everyMs } of tasks) {
       await this.queues.periodic.schedule(name, { kind: name, payload: {}, everyMs });
     }
+    await this.periodic.arm();
     // Not only at the next tick: what was left over is taken up when the manager is up.
     await this.reconciler.reconcile();
   }
 
   /** A failure is told here and tried again at the next tick; the queue need not know. */
-  private guarded(task: PeriodicTask): JobHandler {
+  private guarded(task: Pick<PeriodicTask, 'name' | 'run'>): JobHandler {
     return async (job: JobContext) => {
       try {
         await task.run(job);

@@ -1,12 +1,22 @@
 import { AddressGuard, GuardedHttp } from '@dragonfly/registry';
 import { type DynamicModule, Module, type Provider } from '@nestjs/common';
+import { AccountsService } from '../auth/accounts.service.js';
 import { GcService } from '../gc/gc.service.js';
+import { PreheatsController } from '../harbor/preheats.controller.js';
+import { RegistryHookController } from '../harbor/registry-hook.controller.js';
 import { ImageDistributionService } from '../image-distribution/image-distribution.service.js';
+import { MeteringCollector } from '../metering/metering-collector.js';
+import { MeteringController } from '../metering/metering.controller.js';
+import { MeteringRows } from '../metering/metering-rows.js';
+import { MeteringService } from '../metering/metering.service.js';
 import { PeerSync, PeerSyncSettings } from '../peers/peer-sync.js';
 import { DirectoryLister } from '../preheat/directory-lister.js';
 import { PreheatPlanner } from '../preheat/preheat-planner.js';
 import { SeedLister } from '../preheat/seed-lister.js';
 import { TopologyCache } from '../topology/topology-cache.js';
+import { TriggersController } from '../triggers/triggers.controller.js';
+import { TriggersService } from '../triggers/triggers.service.js';
+import { Watchers } from '../triggers/watchers.js';
 import { WebhookSender } from '../webhooks/webhook-sender.js';
 import { Dispatcher } from './dispatch/dispatcher.js';
 import { SchedulerClients } from './dispatch/scheduler-clients.js';
@@ -30,7 +40,14 @@ export class JobsModule {
     return {
       module: JobsModule,
       imports: [platform],
-      controllers: [JobsController],
+      // Triggers before jobs: `jobs/triggers` is no job's id.
+      controllers: [
+        TriggersController,
+        RegistryHookController,
+        JobsController,
+        PreheatsController,
+        MeteringController,
+      ],
       providers: [
         ...connections(parts),
         JobsService,
@@ -46,6 +63,12 @@ export class JobsModule {
         WebhookSender,
         GcService,
         PeerSync,
+        MeteringCollector,
+        MeteringRows,
+        MeteringService,
+        TriggersService,
+        Watchers,
+        AccountsService,
         ImageDistributionService,
       ],
     };
@@ -66,17 +89,19 @@ function connections({ settings, queues, secrets, guard, http, clients }: JobPar
       useValue: new PeriodicIntervals(settings.syncPeersIntervalMs, settings.meteringIntervalMs),
     },
     {
-      provide: PreheatPlanner,
+      provide: DirectoryLister,
       useFactory: (topology: TopologyCache) =>
-        new PreheatPlanner(
-          guard,
-          new DirectoryLister({
-            http,
-            seeds: new SeedLister(topology, clients),
-            huggingFaceEndpoint: settings.huggingFaceEndpoint,
-          }),
-        ),
+        new DirectoryLister({
+          http,
+          seeds: new SeedLister(topology, clients),
+          huggingFaceEndpoint: settings.huggingFaceEndpoint,
+        }),
       inject: [TopologyCache],
+    },
+    {
+      provide: PreheatPlanner,
+      useFactory: (lister: DirectoryLister) => new PreheatPlanner(guard, lister),
+      inject: [DirectoryLister],
     },
   ];
 }

@@ -1,0 +1,128 @@
+import { DfError } from '@dragonfly/errors';
+import { Controller, Get, HttpCode, Param, Post, Req } from '@nestjs/common';
+import { ApiTags } from '@nestjs/swagger';
+import type { FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { AccountsService } from '../auth/accounts.service.js';
+import { Public } from '../auth/auth.guard.js';
+import { systemCaller } from '../jobs/job-caller.js';
+import { PREHEAT_SCOPES, type PreheatArgs } from '../jobs/job-requests.js';
+import { JobRows } from '../jobs/job-rows.js';
+import { JobsService } from '../jobs/jobs.service.js';
+import { jsonTime } from '../rest/json-time.js';
+import { JsonBody } from '../rest/request-decorators.js';
+import { optionalText, requestType, requiredText, type RequestOf } from '../rest/rest-schema.js';
+
+const TOKEN_SCOPE = 'job';
+
+/** What older Harbors and automation of the first API send. Further fields (image, digest) are not needed. */
+const PreheatRequest = requestType(
+  'CreateV1PreheatRequest',
+  z.object({
+    type: requiredText({ oneOf: ['image', 'file'] }),
+    url: requiredText({ max: 8192 }),
+    filter: optionalText(),
+    // Harbor's may hold anything; what is no text is no header.
+    headers: z.record(z.string(), z.unknown()).nullish(),
+    scope: optionalText({ oneOf: PREHEAT_SCOPES }),
+    extra_attrs: z.object({ cluster_ids: z.array(z.int().min(0)).nullish() }).nullish(),
+  }),
+);
+
+/** How far a preheat is, in the words of the first API. */
+interface PreheatBody {
+  id: string;
+  ID: string;
+  status: 'WAITING' | 'RUNNING' | 'SUCCESS' | 'FAIL';
+  startTime: string;
+  finishTime?: string;
+  errorMsg?: string;
+}
+
+/**
+ * The first preheat API, which Harbor before 2.13 calls: `_ping`, `preheats`. The original took it away because nobody had
+ * to sign in for it; here it wants a personal access token with the scope `job`, as bearer or as the password of Basic
+ * authentication, which are the two ways that Harbor's provider settings know.
+ */
+@ApiTags('Preheat (first API)')
+@Public()
+@Controller(['', 'api/v1', 'oapi/v1'])
+export class PreheatsController {
+  constructor(
+    private readonly jobs: JobsService,
+    private readonly rows: JobRows,
+    private readonly accounts: AccountsService,
+  ) {}
+
+  @Get('_ping')
+  ping(): string {
+    return 'OK';
+  }
+
+  @Post('preheats')
+  @HttpCode(200)
+  async create(
+    @JsonBody(PreheatRequest) body: RequestOf<typeof PreheatRequest>,
+    @Req() request: FastifyRequest,
+  ): Promise<{ id: string; ID: string }> {
+    const caller = systemCaller(await this.userOf(request));
+    const headers = Object.entries(body.headers ?? {}).filter(
+      (header): header is [string, string] => typeof header[1] === 'string',
+    );
+    const args: Partial<PreheatArgs> & Pick<PreheatArgs, 'type' | 'url'> = {
+      type: body.type,
+      url: body.url,
+      filtered_query_params: body.filter,
+      headers: Object.fromEntries(headers),
+      scope: body.scope,
+    };
+    const { id } = await this.jobs.preheat(
+      { args: args as PreheatArgs, scheduler_cluster_ids: body.extra_attrs?.cluster_ids ?? undefined },
+      caller,
+    );
+    return { id: String(id), ID: String(id) };
+  }
+
+  @Get('preheats/:id')
+  async get(@Param('id') id: string, @Req() request: FastifyRequest): Promise<PreheatBody> {
+    await this.userOf(request);
+    const row = /^\d{1,15}$/.test(id) ? await this.rows.find(Number(id)) : undefined;
+    if (row?.job.type !== 'preheat') {
+      throw new DfError('not-found', 'record not found');
+    }
+    const { job, run } = row;
+    const isOver = job.state !== 'PENDING';
+    const status =
+      job.state === 'SUCCESS' ? 'SUCCESS' : isOver ? 'FAIL' : run.startedAt ? 'RUNNING' : 'WAITING';
+    return {
+      id: String(job.id),
+      ID: String(job.id),
+      status,
+      startTime: jsonTime(job.createdAt),
+      ...(isOver ? { finishTime: jsonTime(run.finishedAt ?? job.updatedAt) } : {}),
+      ...(status === 'FAIL' ? { errorMsg: errorOf(job.result) } : {}),
+    };
+  }
+
+  private async userOf(request: FastifyRequest): Promise<number> {
+    const token = tokenOf(request.headers.authorization ?? '');
+    if (token === undefined) {
+      throw new DfError('unauthenticated', 'no personal access token');
+    }
+    return (await this.accounts.checkAccessToken(token, TOKEN_SCOPE)).userId ?? 0;
+  }
+}
+
+function tokenOf(authorization: string): string | undefined {
+  const [, scheme = '', value = ''] = /^(bearer|basic) +(.+)$/i.exec(authorization) ?? [];
+  if (scheme.toLowerCase() === 'basic') {
+    const [, password] = /^[^:]*:(.*)$/s.exec(Buffer.from(value, 'base64').toString('utf8')) ?? [];
+    return password || undefined;
+  }
+  return value.trim() || undefined;
+}
+
+function errorOf(result: Readonly<Record<string, unknown>>): string {
+  const states = Array.isArray(result['job_states']) ? (result['job_states'] as { error?: unknown }[]) : [];
+  return states.map(({ error }) => error).filter((error) => typeof error === 'string' && error !== '').join('; ');
+}

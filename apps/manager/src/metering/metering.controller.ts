@@ -1,0 +1,23 @@
+import { Controller, Get, Req } from '@nestjs/common';
+import { ApiTags } from '@nestjs/swagger';
+import type { FastifyRequest } from 'fastify';
+import { jobCallerOf } from '../jobs/job-caller.js';
+import { IdParam, QueryOf } from '../rest/request-decorators.js';
+import type { RequestOf } from '../rest/rest-schema.js';
+import { type BandwidthBody, GetBandwidthQuery, MeteringService } from './metering.service.js';
+
+/** Transferred bytes over time. Ours; below the clusters, so that who may read those may read this. */
+@ApiTags('Metering')
+@Controller(['api/v1/clusters', 'oapi/v1/clusters', 'api/v1/scheduler-clusters'])
+export class MeteringController {
+  constructor(private readonly metering: MeteringService) {}
+
+  @Get(':id/bandwidth')
+  bandwidth(
+    @IdParam() id: number,
+    @QueryOf(GetBandwidthQuery) query: RequestOf<typeof GetBandwidthQuery>,
+    @Req() request: FastifyRequest,
+  ): Promise<BandwidthBody> {
+    return this.metering.bandwidth(id, query, jobCallerOf(request));
+  }
+}
