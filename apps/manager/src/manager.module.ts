@@ -35,7 +35,7 @@ export class ManagerModule {
         ClustersModule.on(platform, auth),
         InstancesModule.on(platform),
         NotifyModule.on(platform),
-        JobsModule.on(platform, jobs),
+        JobsModule.on(platform, auth, jobs),
         ...(security ? [CertificatesModule.on(platform, security)] : []),
         users,
         OauthModule.on(platform, auth, users),

@@ -3,9 +3,10 @@ import { Controller, Get, HttpCode, Param, Post, Req } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { AccountsService } from '../auth/accounts.service.js';
-import { Public } from '../auth/auth.guard.js';
-import { systemCaller } from '../jobs/job-caller.js';
+import { AccessCache } from '../auth/access-directory.js';
+import { AccessTokenVerifier } from '../auth/access-token-verifier.js';
+import { Public } from '../auth/route-rules.js';
+import type { JobCaller } from '../jobs/job-caller.js';
 import { PREHEAT_SCOPES, type PreheatArgs } from '../jobs/job-requests.js';
 import { JobRows } from '../jobs/job-rows.js';
 import { JobsService } from '../jobs/jobs.service.js';
@@ -51,7 +52,8 @@ export class PreheatsController {
   constructor(
     private readonly jobs: JobsService,
     private readonly rows: JobRows,
-    private readonly accounts: AccountsService,
+    private readonly tokens: AccessTokenVerifier,
+    private readonly access: AccessCache,
   ) {}
 
   @Get('_ping')
@@ -65,7 +67,7 @@ export class PreheatsController {
     @JsonBody(PreheatRequest) body: RequestOf<typeof PreheatRequest>,
     @Req() request: FastifyRequest,
   ): Promise<{ id: string; ID: string }> {
-    const caller = systemCaller(await this.userOf(request));
+    const caller = await this.callerOf(request);
     const headers = Object.entries(body.headers ?? {}).filter(
       (header): header is [string, string] => typeof header[1] === 'string',
     );
@@ -85,15 +87,14 @@ export class PreheatsController {
 
   @Get('preheats/:id')
   async get(@Param('id') id: string, @Req() request: FastifyRequest): Promise<PreheatBody> {
-    await this.userOf(request);
+    const { scope } = await this.callerOf(request);
     const row = /^\d{1,15}$/.test(id) ? await this.rows.find(Number(id)) : undefined;
-    if (row?.job.type !== 'preheat') {
+    if (row?.job.type !== 'preheat' || !scope.hasUser(row.job.userId ?? 0)) {
       throw new DfError('not-found', 'record not found');
     }
     const { job, run } = row;
     const isOver = job.state !== 'PENDING';
-    const status =
-      job.state === 'SUCCESS' ? 'SUCCESS' : isOver ? 'FAIL' : run.startedAt ? 'RUNNING' : 'WAITING';
+    const status = job.state === 'SUCCESS' ? 'SUCCESS' : isOver ? 'FAIL' : run.startedAt ? 'RUNNING' : 'WAITING';
     return {
       id: String(job.id),
       ID: String(job.id),
@@ -104,12 +105,18 @@ export class PreheatsController {
     };
   }
 
-  private async userOf(request: FastifyRequest): Promise<number> {
+  private async callerOf(request: FastifyRequest): Promise<JobCaller> {
     const token = tokenOf(request.headers.authorization ?? '');
     if (token === undefined) {
       throw new DfError('unauthenticated', 'no personal access token');
     }
-    return (await this.accounts.checkAccessToken(token, TOKEN_SCOPE)).userId ?? 0;
+    const { row, limits } = await this.tokens.verify(token, TOKEN_SCOPE);
+    const userId = row.userId ?? 0;
+    const access = await this.access.get();
+    if (userId > 0 && !(await access.account(userId))?.isEnabled) {
+      throw new DfError('unauthenticated', 'account is gone or disabled');
+    }
+    return { userId, scope: access.scopeOf(userId).narrowedTo(limits) };
   }
 }
 
@@ -124,5 +131,8 @@ function tokenOf(authorization: string): string | undefined {
 
 function errorOf(result: Readonly<Record<string, unknown>>): string {
   const states = Array.isArray(result['job_states']) ? (result['job_states'] as { error?: unknown }[]) : [];
-  return states.map(({ error }) => error).filter((error) => typeof error === 'string' && error !== '').join('; ');
+  return states
+    .map(({ error }) => error)
+    .filter((error) => typeof error === 'string' && error !== '')
+    .join('; ');
 }

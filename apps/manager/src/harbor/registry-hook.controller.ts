@@ -1,6 +1,7 @@
 import { Body, Controller, HttpCode, Param, Post, Req } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
+import { ForTenants } from '../auth/route-rules.js';
 import { jobCallerOf } from '../jobs/job-caller.js';
 import { invalidRequest } from '../rest/request-decorators.js';
 import { matchesAny } from '../triggers/name-pattern.js';
@@ -13,6 +14,7 @@ import { pushEvents } from './push-events.js';
  * image is fetched from the trigger's registry, whatever host the notification names: its credentials go nowhere else.
  */
 @ApiTags('Job trigger')
+@ForTenants('scoped')
 @Controller('oapi/v1/jobs/hooks')
 export class RegistryHookController {
   constructor(private readonly triggers: TriggersService) {}

@@ -4,8 +4,9 @@ import { AddressGuard, ImageResolver } from '@dragonfly/registry';
 import { Injectable } from '@nestjs/common';
 import { Dispatcher } from '../jobs/dispatch/dispatcher.js';
 import { inParallel } from '../jobs/dispatch/in-parallel.js';
-import type { JobCaller } from '../jobs/job-caller.js';
+import { type JobCaller, requireApplication } from '../jobs/job-caller.js';
 import type { ImageDistributionArgs } from '../jobs/job-requests.js';
+import { originRefusal } from '../jobs/origin-refusal.js';
 import { SchedulerCandidates } from '../jobs/scheduler-candidates.js';
 import { filteredParamsOf, timeoutMsOf } from '../preheat/preheat-arguments.js';
 
@@ -41,17 +42,22 @@ export class ImageDistributionService {
     caller: JobCaller,
   ): Promise<ImageDistributionBody> {
     const { args } = order;
+    requireApplication(caller, args.application);
     const timeoutMs = timeoutMsOf(args.timeout);
     const signal = AbortSignal.timeout(timeoutMs);
     const clusterIds = await this.candidates.clusters(caller.scope.clustersOf(order.scheduler_cluster_ids));
     const targets = await this.candidates.all(clusterIds);
-    const { blobs } = await this.images.resolve({
-      url: args.url,
-      headers: args.headers ?? {},
-      signal,
-      ...(args.platform ? { platforms: [args.platform] } : {}),
-      ...(args.username ? { username: args.username, password: args.password ?? '' } : {}),
-    });
+    const { blobs } = await this.images
+      .resolve({
+        url: args.url,
+        headers: args.headers ?? {},
+        signal,
+        ...(args.platform ? { platforms: [args.platform] } : {}),
+        ...(args.username ? { username: args.username, password: args.password ?? '' } : {}),
+      })
+      .catch((error: unknown) => {
+        throw originRefusal(error, true);
+      });
     const peers = new Map<string, ImageDistributionBody['peers'][number]>();
     const searchId = randomUUID();
     await inParallel(blobs, args.concurrent_layer_count || DEFAULT_CONCURRENT_LAYERS, async ({ url }) => {

@@ -1,5 +1,7 @@
 import type { FastifyRequest } from 'fastify';
+import { DfError } from '@dragonfly/errors';
 import { callerOf } from '../auth/caller.js';
+import { RECORD_NOT_FOUND } from '../rest/resource-rows.js';
 
 /** Who asks for something about jobs, and what of it is theirs. The REST API's caller is one. */
 export interface JobCaller {
@@ -36,4 +38,11 @@ export function systemCaller(userId: number): JobCaller {
 /** Who makes the request. */
 export function jobCallerOf(request: FastifyRequest): JobCaller {
   return callerOf(request);
+}
+
+/** @throws DfError `not-found` when the caller may use some applications only, and not this one */
+export function requireApplication({ scope }: JobCaller, application: string | undefined): void {
+  if (scope.applications && !scope.applications.has(application ?? '')) {
+    throw new DfError('not-found', RECORD_NOT_FOUND);
+  }
 }

@@ -44,7 +44,10 @@ export class PeriodicTasks {
 
   /** What has a rhythm of its own: triggers are put in by their schedules. */
   get own(): { readonly name: string; readonly run: JobHandler } {
-    return { name: TRIGGER_TASK, run: ({ payload, signal }) => this.triggers.fire(Number(payload['trigger_id']), signal) };
+    return {
+      name: TRIGGER_TASK,
+      run: ({ payload, signal }) => this.triggers.fire(Number(payload['trigger_id']), signal),
+    };
   }
 
   /** Brings the schedules of triggers in line with their rows. */

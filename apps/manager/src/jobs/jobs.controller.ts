@@ -3,7 +3,9 @@ import { Controller, Delete, Get, HttpCode, Patch, Post, Req, Res } from '@nestj
 import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { DfError } from '@dragonfly/errors';
+import { callerOf } from '../auth/caller.js';
 import { ForTenants } from '../auth/route-rules.js';
+import { TenantQuotas } from '../auth/tenant-quotas.js';
 import { GcService } from '../gc/gc.service.js';
 import {
   ImageDistributionService,
@@ -41,6 +43,7 @@ export class JobsController {
     private readonly gc: GcService,
     private readonly peers: PeerSync,
     private readonly limit: JobRateLimit,
+    private readonly quotas: TenantQuotas,
     private readonly metrics: JobMetrics,
   ) {}
 
@@ -55,8 +58,10 @@ export class JobsController {
     if (!isJobType(type)) {
       throw invalidRequest('Unknow type');
     }
-    const caller = jobCallerOf(request);
+    const caller = callerOf(request);
     await this.limit.take(body.scheduler_cluster_ids ?? []);
+    await this.quotas.takeJob(caller);
+    await this.quotas.requireRoom(caller, 'running_jobs', () => this.jobs.countRunning(caller));
     return this.metrics.countCreation(type, async () => {
       switch (type) {
         case 'preheat':

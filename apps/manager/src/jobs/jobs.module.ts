@@ -1,6 +1,5 @@
 import { AddressGuard, GuardedHttp } from '@dragonfly/registry';
 import { type DynamicModule, Module, type Provider } from '@nestjs/common';
-import { AccountsService } from '../auth/accounts.service.js';
 import { GcService } from '../gc/gc.service.js';
 import { PreheatsController } from '../harbor/preheats.controller.js';
 import { RegistryHookController } from '../harbor/registry-hook.controller.js';
@@ -36,18 +35,12 @@ import { SecretBox } from './secret-box.js';
 /** Jobs and what belongs to them: preheating, peers, garbage collection, messages about ends. */
 @Module({})
 export class JobsModule {
-  static on(platform: DynamicModule, parts: JobParts): DynamicModule {
+  static on(platform: DynamicModule, auth: DynamicModule, parts: JobParts): DynamicModule {
     return {
       module: JobsModule,
-      imports: [platform],
+      imports: [platform, auth],
       // Triggers before jobs: `jobs/triggers` is no job's id.
-      controllers: [
-        TriggersController,
-        RegistryHookController,
-        JobsController,
-        PreheatsController,
-        MeteringController,
-      ],
+      controllers: [TriggersController, RegistryHookController, JobsController, PreheatsController, MeteringController],
       providers: [
         ...connections(parts),
         JobsService,
@@ -68,7 +61,6 @@ export class JobsModule {
         MeteringService,
         TriggersService,
         Watchers,
-        AccountsService,
         ImageDistributionService,
       ],
     };

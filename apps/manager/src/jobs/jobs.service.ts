@@ -9,12 +9,13 @@ import { shownPreheatArgs } from '../preheat/preheat-arguments.js';
 import { pageOf, rowsOf } from '../rest/pagination.js';
 import { RECORD_NOT_FOUND } from '../rest/resource-rows.js';
 import { jobBody, type JobBody } from './job-body.js';
-import type { JobCaller } from './job-caller.js';
+import { type JobCaller, requireApplication } from './job-caller.js';
 import { JobEnds } from './job-ends.js';
 import { JobQueues } from './job-parts.js';
 import type { GetJobsQuery, PreheatArgs, TaskArgs, UpdateJobRequest } from './job-requests.js';
 import { type JobRow, JobRows } from './job-rows.js';
 import { masked } from './masking.js';
+import { originRefusal } from './origin-refusal.js';
 import { enqueueRun, runQueueId } from './run-queue.js';
 import { SchedulerCandidates } from './scheduler-candidates.js';
 import { type SealedJob, SecretBox } from './secret-box.js';
@@ -54,10 +55,14 @@ export class JobsService {
     trigger?: { id: number; isChecked: boolean },
   ): Promise<JobBody> {
     const clusterIds = await this.clusterIds(order, caller);
+    requireApplication(caller, order.args.application);
     if (trigger?.isChecked) {
       this.planner.check(order.args);
     } else {
-      await this.planner.plan(order.args, AbortSignal.timeout(CHECK_TIMEOUT_MS));
+      const { type } = order.args;
+      await this.planner.plan(order.args, AbortSignal.timeout(CHECK_TIMEOUT_MS)).catch((error: unknown) => {
+        throw originRefusal(error, type === 'image');
+      });
     }
     await this.candidates.forPreheat(clusterIds);
     return this.accept(
@@ -85,6 +90,8 @@ export class JobsService {
       );
     }
     const clusterIds = await this.clusterIds(order, caller);
+    // A task that is named by its id may be anybody's.
+    requireApplication(caller, args.url ? args.application : undefined);
     await this.candidates.all(clusterIds);
     const shown = Object.fromEntries(Object.entries(args).filter(([, value]) => value !== undefined));
     return this.accept(type, order, { ...args }, shown, clusterIds, caller);
@@ -107,6 +114,12 @@ export class JobsService {
       ...rowsOf(pageOf(query)),
     });
     return { bodies: rows.map((row) => jobBody(row)), total };
+  }
+
+  /** Jobs of the caller's accounts that are not over. */
+  async countRunning({ scope, userId }: JobCaller): Promise<number> {
+    const userIds = [...(scope.userIds ?? [userId])];
+    return this.database.manager.countBy(JobEntity, { state: 'PENDING', isDel: 0, userId: In(userIds) });
   }
 
   async get(id: number, caller: JobCaller): Promise<JobBody> {

@@ -74,7 +74,10 @@ export class MeteringCollector {
     for (const grouping of GROUPINGS) {
       const of = { schedulerId: target.id, clusterId: target.clusterId, grouping };
       const newest = await this.rows.newest(of);
-      const sinceS = beginOf(newest === undefined ? nowS - FIRST_PULL_S : newest - (PULL_AGAIN - 1) * FINEST_S, FINEST_S);
+      const sinceS = beginOf(
+        newest === undefined ? nowS - FIRST_PULL_S : newest - (PULL_AGAIN - 1) * FINEST_S,
+        FINEST_S,
+      );
       const points = await this.summaries(target, grouping, sinceS, signal);
       await this.rows.replace(of, FINEST_S, sinceS, points);
       await this.rows.rollUp(of, nowS);

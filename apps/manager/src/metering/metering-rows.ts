@@ -37,7 +37,10 @@ export function beginOf(timeS: number, intervalS: number): number {
   return timeS - (timeS % intervalS);
 }
 
-export function added<T extends Sums & { name: string; beginsAt: number }>(point: T, other: Sums | undefined): BandwidthPoint {
+export function added<T extends Sums & { name: string; beginsAt: number }>(
+  point: T,
+  other: Sums | undefined,
+): BandwidthPoint {
   return {
     name: point.name,
     beginsAt: point.beginsAt,
@@ -152,7 +155,11 @@ export class MeteringRows {
     return [...points.values()];
   }
 
-  private async sums({ schedulerId, grouping }: SumsOf, resolutionS: number, sinceS: number): Promise<BandwidthEntity[]> {
+  private async sums(
+    { schedulerId, grouping }: SumsOf,
+    resolutionS: number,
+    sinceS: number,
+  ): Promise<BandwidthEntity[]> {
     return this.database.transaction((manager) =>
       manager
         .createQueryBuilder(BandwidthEntity, 'row')
@@ -162,4 +169,3 @@ export class MeteringRows {
     );
   }
 }
-

@@ -1,6 +1,7 @@
 import { Controller, Get, Req } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
+import { ForTenants } from '../auth/route-rules.js';
 import { jobCallerOf } from '../jobs/job-caller.js';
 import { IdParam, QueryOf } from '../rest/request-decorators.js';
 import type { RequestOf } from '../rest/rest-schema.js';
@@ -8,6 +9,7 @@ import { type BandwidthBody, GetBandwidthQuery, MeteringService } from './meteri
 
 /** Transferred bytes over time. Ours; below the clusters, so that who may read those may read this. */
 @ApiTags('Metering')
+@ForTenants('scoped')
 @Controller(['api/v1/clusters', 'oapi/v1/clusters', 'api/v1/scheduler-clusters'])
 export class MeteringController {
   constructor(private readonly metering: MeteringService) {}

@@ -7,7 +7,16 @@ import type { JobCaller } from '../jobs/job-caller.js';
 import { jsonTime } from '../rest/json-time.js';
 import { RECORD_NOT_FOUND, rowById } from '../rest/resource-rows.js';
 import { optionalText, queryInteger, requestType } from '../rest/rest-schema.js';
-import { added, beginOf, type BandwidthPoint, type Grouping, GROUPINGS, MeteringRows, RESOLUTIONS, type Sums } from './metering-rows.js';
+import {
+  added,
+  beginOf,
+  type BandwidthPoint,
+  type Grouping,
+  GROUPINGS,
+  MeteringRows,
+  RESOLUTIONS,
+  type Sums,
+} from './metering-rows.js';
 
 const DEFAULT_RANGE_S = 6 * 3_600;
 const DEFAULT_SERIES = 20;

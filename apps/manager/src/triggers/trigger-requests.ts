@@ -47,7 +47,7 @@ const job = {
     .nullish()
     .transform((value) => value ?? undefined),
 };
-const TriggerJob = z.object(job);
+export const TriggerJob = z.object(job);
 export type TriggerJob = z.output<typeof TriggerJob>;
 
 export const CreateTriggerRequest = requestType(

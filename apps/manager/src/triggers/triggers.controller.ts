@@ -1,6 +1,7 @@
 import { Controller, Delete, Get, HttpCode, Patch, Post, Req, Res } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { ForTenants } from '../auth/route-rules.js';
 import { jobCallerOf } from '../jobs/job-caller.js';
 import { listAnswer } from '../rest/list-answer.js';
 import { IdParam, JsonBody, QueryOf } from '../rest/request-decorators.js';
@@ -10,6 +11,7 @@ import { type TriggerBody, TriggersService } from './triggers.service.js';
 
 /** Schedules, watches and push triggers. Ours; below `jobs`, so that the permission for jobs is the one for them. */
 @ApiTags('Job trigger')
+@ForTenants('scoped')
 @Controller(['api/v1/jobs/triggers', 'oapi/v1/jobs/triggers'])
 export class TriggersController {
   constructor(private readonly triggers: TriggersService) {}

@@ -4,7 +4,7 @@ import { nextCronTime } from '@dragonfly/jobs';
 import { Database, insertRow, JobEntity, JobTriggerEntity, type JsonObject, updateRow } from '@dragonfly/persistence';
 import { Injectable } from '@nestjs/common';
 import { Clock } from '../clock.js';
-import { type JobCaller, systemCaller } from '../jobs/job-caller.js';
+import { type JobCaller, requireApplication, systemCaller } from '../jobs/job-caller.js';
 import { JobQueues } from '../jobs/job-parts.js';
 import { JobsService } from '../jobs/jobs.service.js';
 import { masked } from '../jobs/masking.js';
@@ -65,6 +65,7 @@ export class TriggersService {
   /** @throws DfError `invalid-argument` naming the field, `already-exists` for the name, `not-found` (cluster) */
   async create(request: CreateTriggerRequest, caller: JobCaller): Promise<TriggerBody> {
     checkTrigger(request);
+    requireApplication(caller, request.job.args.application);
     const { cron, interval_seconds: intervalS, watch, kind } = request;
     const job = { ...request.job, scheduler_cluster_ids: caller.scope.clustersOf(request.job.scheduler_cluster_ids) };
     const { shown, hasSecrets } = masked(JSON.parse(JSON.stringify(job)) as JsonObject);
@@ -77,7 +78,7 @@ export class TriggersService {
         cron: cron || null,
         intervalMs: intervalS ? intervalS * 1_000 : kind === 'watch' ? DEFAULT_INTERVAL_MS : null,
         job: shown,
-        watch: (watch ?? {}) as JsonObject,
+        watch: watch ?? {},
         secrets: hasSecrets ? this.secrets.seal(job) : null,
         seen: {},
         userId: request.user_id || caller.userId,
@@ -136,7 +137,9 @@ export class TriggersService {
   /** Brings the queue's schedules in line with the rows: at the start, and after a store that lost them. */
   async armAll(): Promise<void> {
     const rows = await this.database.transaction((manager) => manager.findBy(JobTriggerEntity, { isDel: 0 }));
-    const wanted = new Set(rows.filter((row) => row.isEnabled && row.kind !== 'push').map((row) => scheduleName(row.id)));
+    const wanted = new Set(
+      rows.filter((row) => row.isEnabled && row.kind !== 'push').map((row) => scheduleName(row.id)),
+    );
     for (const name of await this.queues.periodic.schedules()) {
       if (name.startsWith('trigger-') && !wanted.has(name)) {
         await this.queues.periodic.unschedule(name);

@@ -40,7 +40,8 @@ export class Watchers {
 
   async look(watch: WatchSpec, job: TriggerJob, before: JsonObject, signal: AbortSignal): Promise<Sighting> {
     const marks = (before['marks'] ?? undefined) as Readonly<Record<string, string>> | undefined;
-    const found = watch.type === 'registry' ? await this.tagMarks(watch, job, signal) : await this.fileMarks(watch, job, signal);
+    const found =
+      watch.type === 'registry' ? await this.tagMarks(watch, job, signal) : await this.fileMarks(watch, job, signal);
     const news = marks === undefined ? [] : Object.keys(found).filter((url) => found[url] !== marks[url]);
     // The same digest of another tag is another image; the same URL of a registry never has stale blobs.
     const changed = watch.type === 'registry' ? [] : news.filter((url) => marks?.[url] !== undefined);
@@ -60,7 +61,11 @@ export class Watchers {
     return Object.fromEntries([...digests].map(([tag, digest]) => [`${base}/manifests/${tag}`, digest]));
   }
 
-  private async fileMarks(watch: WatchSpec, { args }: TriggerJob, signal: AbortSignal): Promise<Record<string, string>> {
+  private async fileMarks(
+    watch: WatchSpec,
+    { args }: TriggerJob,
+    signal: AbortSignal,
+  ): Promise<Record<string, string>> {
     const urls = await this.lister.expand(watch.url, args, signal);
     if (urls.length > MAX_FILES) {
       throw new DfError('resource-exhausted', `${plainUrl(watch.url)} has more than ${MAX_FILES} files to watch`);
