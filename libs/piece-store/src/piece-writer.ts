@@ -2,11 +2,14 @@ import { DfError } from '@dragonfly/errors';
 import type { DescriptorCache, DescriptorLease } from './descriptor-cache.js';
 import { writeFully } from './file-io.js';
 import type { PieceCommit, PieceRecord } from './task-types.js';
+import type { WriteTurns } from './write-turns.js';
 
 /** What a writer needs of its task. */
 export interface PieceWriterHost {
   readonly contentPath: string;
   readonly descriptors: DescriptorCache;
+  /** Of the content file, shared by all its writers. */
+  readonly turns: WriteTurns;
   /** @throws DfError when the task takes no bytes any more */
   ensureWritable(): void;
   /** Journals the piece; resolves when it may be served. */
@@ -62,7 +65,7 @@ export class PieceWriter {
     try {
       this.#lease ??= this.#host.descriptors.acquire(this.#host.contentPath);
       const { fd } = await this.#lease;
-      await writeFully(fd, buffer, this.#fileOffset + offsetInPiece);
+      await this.#host.turns.take(() => writeFully(fd, buffer, this.#fileOffset + offsetInPiece));
       this.#writtenBytes += buffer.byteLength;
     } catch (error) {
       throw DfError.from(error);

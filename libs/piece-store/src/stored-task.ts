@@ -12,6 +12,7 @@ import { PieceWriter, type PieceWriterHost } from './piece-writer.js';
 import { TaskOutput } from './task-output.js';
 import { snapshotRecords, type TaskState } from './task-state.js';
 import type { PieceCommit, PieceRecord, StoreLog, SyncPolicy, TaskFailure, TaskKind, TaskMeta } from './task-types.js';
+import { WriteTurns } from './write-turns.js';
 
 /** Reading a task often costs one journal record in this time, not one each. */
 const TOUCH_INTERVAL_MS = 60_000;
@@ -90,6 +91,7 @@ export class StoredTask {
     this.#writerHost = {
       contentPath: options.contentPath,
       descriptors: options.descriptors,
+      turns: new WriteTurns(),
       ensureWritable: () => this.#ensureWritable(),
       finishPiece: (number, commit) => this.#finishPiece(number, commit),
       releasePiece: (number) => this.#releasePiece(number),

@@ -1,8 +1,7 @@
 import { DfError } from '@dragonfly/errors';
 import type { PeerId, PieceSpan } from '@dragonfly/ids';
 import { pieceCount } from '@dragonfly/ids';
-import type { PieceRecord } from '@dragonfly/piece-store';
-import type { StoredTask } from '@dragonfly/piece-store';
+import type { PieceRecord, StoredTask } from '@dragonfly/piece-store';
 import { commonV2 } from '@dragonfly/proto';
 import { sleep } from '../backoff.js';
 import type { Conversation, ScheduleAnswer } from '../scheduler/conversation.js';
