@@ -24,7 +24,8 @@ export function backToSourceStarted(state: SchedulerState, peer: Peer): void {
 export function finished(state: SchedulerState, peer: Peer): void {
   const nowMs = state.clock.nowMs();
   peer.apply('DownloadSucceeded', nowMs);
-  peer.costMs = nowMs - peer.createdAtMs;
+  // A clock that was put back must not make a download take less than nothing.
+  peer.costMs = Math.max(0, nowMs - peer.createdAtMs);
   state.metrics.downloadPeerFinished.total.inc(labelsOf(peer));
   state.metrics.downloadPeerDuration.observe(
     { task_size_level: taskSizeLevel(peer.task.contentLengthBytes) },

@@ -10,6 +10,7 @@ import {
   type VolatileTaskKind,
 } from '@dragonfly/scheduling';
 import type { SchedulerState } from '../scheduler-state.js';
+import { checkIdLengths } from '../wire/id-length.js';
 import { parentRecords } from '../wire/wire-records.js';
 import { taskOf } from './content-facts.js';
 import { countFailure, labelsOf } from './peer-labels.js';
@@ -131,6 +132,7 @@ export class PeerSession {
   #register(message: Message, download: commonV2.Download | undefined): void {
     if (download === undefined) throw new DfError('invalid-argument', 'RegisterPeerRequest.download: is required');
     const { state } = this;
+    checkIdLengths({ task_id: message.taskId, peer_id: message.peerId });
     const nowMs = state.clock.nowMs();
     const host = state.resources.hosts.get(asHostId(message.hostId));
     if (host === undefined) throw new DfError('not-found', `host ${message.hostId} not found`);

@@ -5,6 +5,7 @@ import type { Host } from '@dragonfly/scheduling';
 import type { DurableEngines } from '../persistent/durable-engine.js';
 import { deleteHost, type SchedulerState } from '../scheduler-state.js';
 import type { SeedDirectory } from '../seeds/seed-directory.js';
+import { checkIdLengths } from '../wire/id-length.js';
 import { hostFactsOf } from '../wire/wire-records.js';
 
 /** The hosts that this scheduler knows: announced, listed, deleted. */
@@ -24,6 +25,7 @@ export class HostService {
       metrics.announceHost.failed(announced);
       throw new DfError('invalid-argument', 'AnnounceHostRequest.host: is required');
     }
+    checkIdLengths({ 'host.id': announced.id });
     const id = asHostId(announced.id);
     const known = resources.hosts.get(id);
     const intervalMs =

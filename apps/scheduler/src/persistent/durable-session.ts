@@ -254,7 +254,7 @@ export class DurableSession<Req, Res> {
     own.peer = {
       ...own.peer,
       state,
-      costMs: event === 'Succeeded' ? atMs - own.peer.createdAtMs : 0,
+      costMs: event === 'Succeeded' ? Math.max(0, atMs - own.peer.createdAtMs) : 0,
       updatedAtMs: atMs,
     };
     if (event === 'Failed') {

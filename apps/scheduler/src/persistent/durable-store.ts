@@ -166,9 +166,9 @@ export class DurableStore {
     await reached(Promise.all(sets.map((set) => this.records.removeMember(set, peer.id))));
   }
 
-  /** A time to live must be above 0; a task that is over by our clock goes at once. */
+  /** Above 0, as it must be: a task that is over by our clock goes at once. By a clock put back it lives no longer. */
   #leftMs(task: DurableTask): number {
-    return Math.max(1, task.createdAtMs + task.ttlMs - this.nowMs());
+    return Math.min(task.ttlMs, Math.max(1, task.createdAtMs + task.ttlMs - this.nowMs()));
   }
 
   #now(): string {

@@ -66,7 +66,7 @@ export class DurableTasks {
       ...peer,
       state: this.#next(peer, 'Succeeded'),
       pieces: allPieces(task.pieceCount),
-      costMs: atMs - peer.createdAtMs,
+      costMs: Math.max(0, atMs - peer.createdAtMs),
       updatedAtMs: atMs,
     };
     const next = nextState(DURABLE_TASK_TRANSITIONS, task.state, 'Succeeded', `task ${task.id}`);
