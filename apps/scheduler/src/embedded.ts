@@ -7,6 +7,7 @@ import { DfError } from '@dragonfly/errors';
 import { AddressGuard } from '@dragonfly/registry';
 import type { Clock, SeedGateway } from '@dragonfly/scheduling';
 import { silentLogger } from '@dragonfly/telemetry';
+import { atOnce } from './announce/turns.js';
 import { loadSchedulerConfig } from './config/scheduler-config.js';
 import { DEFAULT_DYNAMIC_CONFIG, DynamicSettings } from './dynconfig/dynamic-config.js';
 import { SchedulerCore } from './scheduler-core.js';
@@ -63,6 +64,7 @@ export async function embeddedScheduler(options: EmbeddedOptions): Promise<Sched
     seedTls: undefined,
     peerTls: undefined,
     seedGateway: options.seeds,
+    turns: atOnce,
     remoteIp: '127.0.0.1',
     registryGuard: new AddressGuard(config.job.registry),
     clock,

@@ -11,7 +11,7 @@ import { createMemoryKv, type Kv } from '@dragonfly/kv';
 import type { ClientTls } from '@dragonfly/rpc';
 import type { Logger } from '@dragonfly/telemetry';
 import { type AnnounceCall, PeerSession } from './announce/peer-session.js';
-import { Turns } from './announce/turns.js';
+import { type JobRunner, Turns } from './announce/turns.js';
 import type { SchedulerConfig } from './config/scheduler-config.js';
 import type { DynamicSettings } from './dynconfig/dynamic-config.js';
 import { GarbageCollector } from './garbage-collector.js';
@@ -47,6 +47,8 @@ export interface SchedulerCoreOptions {
   readonly registryGuard: AddressGuard;
   /** Asks seeds in another way than over gRPC; for a scheduler that is run inside another program. */
   readonly seedGateway?: SeedGateway;
+  /** Runs what streams bring. @default spreads bursts over turns of the event loop */
+  readonly turns?: JobRunner;
   /** Where persistent tasks are kept; whoever made it closes it. @default the memory of this process */
   readonly durableKv?: Kv | undefined;
   readonly clock: Clock;
@@ -137,7 +139,7 @@ export class SchedulerCore {
       downloads,
       applications: settings.applications,
       metrics,
-      turns: new Turns(),
+      turns: options.turns ?? new Turns(),
       strategies,
       log,
     };

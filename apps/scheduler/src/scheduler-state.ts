@@ -2,7 +2,7 @@ import type { commonV2 } from '@dragonfly/proto';
 import type { PeerId } from '@dragonfly/ids';
 import type { ApplicationPriority, Clock, Host, ParentScheduler, Peer, Resources } from '@dragonfly/scheduling';
 import type { Logger } from '@dragonfly/telemetry';
-import type { Turns } from './announce/turns.js';
+import type { JobRunner } from './announce/turns.js';
 import type { SchedulerMetrics } from './metrics.js';
 import type { StrategyDesk } from './strategies/strategy-desk.js';
 import type { AnnouncedHosts } from './wire/wire-records.js';
@@ -19,7 +19,7 @@ export interface SchedulerState {
   readonly applications: () => readonly ApplicationPriority[];
   readonly metrics: SchedulerMetrics;
   /** Spreads the messages of announce streams over turns of the event loop. */
-  readonly turns: Turns;
+  readonly turns: JobRunner;
   readonly strategies: StrategyDesk;
   readonly log: Logger;
 }

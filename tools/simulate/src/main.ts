@@ -9,7 +9,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { DfError } from '@dragonfly/errors';
 import { htmlReport } from './report/html.js';
-import { markdownTable, textTable } from './report/table.js';
+import { differenceTable, markdownTable, textTable } from './report/table.js';
 import type { RunResult } from './run/result.js';
 import type { RunMessage, RunOrder } from './run/worker.js';
 import { type LoadedScenario, loadScenario, scenarioNames } from './scenario/load.js';
@@ -25,6 +25,7 @@ Runs the scheduler in virtual time against a modelled network and compares strat
   --all              every scenario that comes with the package
   --strategies LIST  ${DEFAULT_STRATEGIES} (default), or paths of plugin modules
   --seed N           another run of chance (default 1)
+  --runs N           repeat with the seeds N, N+1 … and tell how sure the differences are (default 1)
   --out DIR          where report.html, results.json and table.md go (default ./simulation)
   --validate         also run the scenario 'small' with real processes and compare
   --help             this text
@@ -36,6 +37,7 @@ const { values, positionals } = parseArgs({
     all: { type: 'boolean', default: false },
     strategies: { type: 'string', default: DEFAULT_STRATEGIES },
     seed: { type: 'string', default: '1' },
+    runs: { type: 'string', default: '1' },
     out: { type: 'string', default: 'simulation' },
     validate: { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h', default: false },
@@ -52,7 +54,8 @@ try {
 async function main(): Promise<number> {
   const names = values.all ? scenarioNames() : positionals;
   const seed = Number(values.seed);
-  if (values.help || (names.length === 0 && !values.validate) || !Number.isInteger(seed)) {
+  const runs = Number(values.runs);
+  if (values.help || (names.length === 0 && !values.validate) || !Number.isInteger(seed) || !(runs >= 1)) {
     process[values.help ? 'stdout' : 'stderr'].write(USAGE);
     return values.help ? 0 : 2;
   }
@@ -62,9 +65,16 @@ async function main(): Promise<number> {
   const results: RunResult[] = [];
   for (const one of loaded) {
     const group: RunResult[] = [];
-    for (const strategy of strategies) group.push(await runApart({ scenario: one.name, strategy, seed }));
+    const all: RunResult[] = [];
+    for (let run = 0; run < runs; run++) {
+      for (const strategy of strategies) {
+        const result = await runApart({ scenario: one.name, strategy, seed: seed + run });
+        all.push(result);
+        if (run === 0) group.push(result);
+      }
+    }
     clearProgress();
-    process.stdout.write(`${textTable(group)}\n`);
+    process.stdout.write(`${textTable(group)}${differenceTable(all)}\n`);
     results.push(...group);
   }
   if (results.length > 0) writeReport(results, loaded);

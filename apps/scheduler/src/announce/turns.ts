@@ -3,6 +3,18 @@ const SLICE_MS = 8;
 /** Jobs that wait; beyond that the work is done at once, which holds the senders back. */
 const MAX_WAITING = 65_536;
 
+/** Runs jobs in the order in which they are handed in: now, or soon. */
+export interface JobRunner {
+  run(job: () => void): void;
+}
+
+/** For a scheduler in virtual time, where nobody else waits for a turn. */
+export const atOnce: JobRunner = {
+  run: (job) => {
+    job();
+  },
+};
+
 /**
  * Spreads bursts of work over turns of the event loop. Without a burst a job runs where it is handed in. When thousands
  * of messages arrive together, each turn does a slice of them, so that health checks, other streams and timers get
@@ -10,7 +22,7 @@ const MAX_WAITING = 65_536;
  *
  * Jobs run in the order in which they were handed in, and never inside one another.
  */
-export class Turns {
+export class Turns implements JobRunner {
   readonly #waiting: (() => void)[] = [];
   #next = 0;
   /** When the slice of this turn is used up, on `performance.now()`'s clock; undefined between turns. */

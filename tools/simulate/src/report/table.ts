@@ -1,4 +1,5 @@
 import type { RunResult } from '../run/result.js';
+import { pairedDifference } from '../run/paired-difference.js';
 import { byScenario, FIGURES, shown } from './figures.js';
 
 /** The comparison for a terminal: one line a strategy under each scenario. */
@@ -25,6 +26,34 @@ function scenarioTable(scenario: string, group: readonly RunResult[]): string {
     ...rows,
     '',
   ].join('\n');
+}
+
+/** Of several runs of one scenario: how much each strategy differs from the first, and how sure that is. */
+export function differenceTable(results: readonly RunResult[]): string {
+  const strategies = [...new Set(results.map(({ strategy }) => strategy))];
+  const figures: Readonly<Record<string, (result: RunResult) => number>> = {
+    makespan: ({ makespanSeconds }) => makespanSeconds,
+    mean: ({ completionSeconds }) => completionSeconds.mean,
+    p99: ({ completionSeconds }) => completionSeconds.p99,
+  };
+  const of = (strategy: string | undefined): readonly RunResult[] =>
+    results.filter((result) => result.strategy === strategy);
+  const [first, ...others] = strategies;
+  return others
+    .map((strategy) => {
+      const parts = Object.entries(figures).flatMap(([name, value]) => {
+        const difference = pairedDifference(of(strategy).map(value), of(first).map(value));
+        if (difference === undefined) return [];
+        return `${name} ${signedPercent(difference.mean)} (${signedPercent(difference.low)} … ${signedPercent(difference.high)})`;
+      });
+      if (parts.length === 0) return '';
+      return `${strategy} against ${first}, ${of(strategy).length} runs, 95 % confidence: ${parts.join(', ')}\n`;
+    })
+    .join('');
+}
+
+function signedPercent(part: number): string {
+  return `${part > 0 ? '+' : ''}${(part * 100).toFixed(1)} %`;
 }
 
 /** The same as Markdown, without what depends on the machine. */
