@@ -13,8 +13,13 @@ interface Schema {
   format?: string;
 }
 
+interface Response {
+  $ref?: string;
+  content?: Record<string, { schema?: Schema }>;
+}
+
 interface Operation {
-  responses: Record<string, { content?: Record<string, { schema?: Schema }> }>;
+  responses: Record<string, Response>;
   parameters?: { name: string; in: string; required?: boolean; schema: Schema }[];
   requestBody?: { content: Record<string, { schema: Schema }> };
 }
@@ -22,7 +27,7 @@ interface Operation {
 /** The API description as it is served. */
 export interface Description {
   paths: Record<string, Record<string, Operation>>;
-  components: { schemas: Record<string, Schema> };
+  components: { schemas: Record<string, Schema>; responses: Record<string, Response> };
 }
 
 export type { Operation, Schema };
@@ -49,7 +54,8 @@ export function violations(
 ): string[] {
   const [method = '', pattern = ''] = route.split(' ');
   const operation = description.paths[pattern]?.[method.toLowerCase()];
-  const response = operation?.responses[String(answer.status)];
+  const named = operation?.responses[String(answer.status)];
+  const response = named?.$ref ? description.components.responses[named.$ref.split('/').at(-1) ?? ''] : named;
   if (!response) {
     return [`status ${answer.status} is not described`];
   }

@@ -3,7 +3,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { bodySchemas } from './answers.js';
 
 /** Answers that every route can have beside its own; by status, with the body's schema. */
-const SHARED_ANSWERS: Readonly<Record<string, [description: string, schema?: string]>> = {
+const SHARED_ANSWERS: Readonly<Record<string, [description: string, schema: string]>> = {
   401: ['no session, or no permission', 'Error'],
   403: ['the personal access token or the caller may not do this', 'Error'],
   404: ['no such row, or none that the caller may see', 'Error'],
@@ -40,16 +40,19 @@ export function apiDescription(app: NestFastifyApplication, version: string): Op
       },
     },
   };
+  document.components.responses = Object.fromEntries(
+    Object.entries(SHARED_ANSWERS).map(([status, [description, schema]]) => [
+      status,
+      { description, content: { 'application/json': { schema: { $ref: `#/components/schemas/${schema}` } } } },
+    ]),
+  );
   for (const path of Object.values(document.paths)) {
     for (const operation of [path.get, path.post, path.put, path.patch, path.delete]) {
       if (operation) {
         // Nest adds 200 or 201 by itself where a route does not say.
         delete operation.responses['201'];
-        for (const [status, [description, schema]] of Object.entries(SHARED_ANSWERS)) {
-          operation.responses[status] ??= {
-            description,
-            content: { 'application/json': { schema: { $ref: `#/components/schemas/${schema}` } } },
-          };
+        for (const status of Object.keys(SHARED_ANSWERS)) {
+          operation.responses[status] ??= { $ref: `#/components/responses/${status}` };
         }
       }
     }

@@ -1,0 +1,43 @@
+import { readFileSync } from 'node:fs';
+import type { Description } from './described.js';
+import { engines, stopEngines } from './engines.js';
+import { RunningManager } from './running-manager.js';
+
+afterAll(stopEngines);
+
+const COMMITTED = new URL('../../../docs/openapi.json', import.meta.url);
+
+describe('API description', () => {
+  let manager: RunningManager;
+  let served: Description;
+
+  beforeAll(async () => {
+    const [engine] = engines;
+    // With every part that can be switched on, as the committed file.
+    const more = { security: { enable: true, joinPort: 0 } };
+    manager = await RunningManager.start(engine ? await engine.freshDatabase() : {}, undefined, more);
+    served = (await manager.request('GET', '/swagger/doc.json')).body as Description;
+  });
+  afterAll(() => manager.stop());
+
+  it('is the committed docs/openapi.json (else: pnpm --filter @dragonfly/manager run openapi)', () => {
+    expect(JSON.parse(readFileSync(COMMITTED, 'utf8'))).toEqual(served);
+  });
+
+  it('refers to nothing that is not there', () => {
+    const text = JSON.stringify(served);
+    const missing = [...text.matchAll(/"\$ref":"#\/components\/(\w+)\/([^"]+)"/g)].filter(
+      ([, kind = '', name = '']) => !(served.components as Record<string, Record<string, unknown>>)[kind]?.[name],
+    );
+    expect(missing).toEqual([]);
+  });
+
+  it('describes the answer of every route', () => {
+    const silent = Object.entries(served.paths).flatMap(([path, methods]) =>
+      Object.entries(methods)
+        .filter(([, operation]) => !operation.responses['200'] && !operation.responses['302'])
+        .map(([method]) => `${method} ${path}`),
+    );
+    expect(silent).toEqual([]);
+  });
+});
