@@ -115,6 +115,9 @@ const CONVERSATIONS: Record<string, Step[]> = {
     { request: 'DELETE /api/v1/roles/ops', answer: '' },
     { request: 'DELETE /api/v1/roles/ops', status: 404, answer: '' },
     { request: 'DELETE /api/v1/roles/root', status: 409 },
+    // The number of an account is no role.
+    { request: 'DELETE /api/v1/roles/1', status: 404, answer: '' },
+    { request: 'GET /api/v1/users/1/roles', answer: ['root'] },
     {
       request: 'GET /api/v1/permissions',
       answer: expect.arrayContaining([

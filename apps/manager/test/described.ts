@@ -14,6 +14,7 @@ interface Schema {
 }
 
 interface Response {
+  description?: string;
   $ref?: string;
   content?: Record<string, { schema?: Schema }>;
 }

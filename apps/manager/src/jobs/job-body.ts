@@ -1,27 +1,15 @@
 import type { JobEntity, JsonObject, SchedulerClusterEntity, SeedPeerClusterEntity } from '@dragonfly/persistence';
+import { z } from 'zod';
+import { bodyType } from '../rest/answers.js';
 import { jsonTime } from '../rest/json-time.js';
 import {
   schedulerClusterBody,
-  type SchedulerClusterBody,
+  SchedulerClusterBody,
   seedPeerClusterBody,
-  type SeedPeerClusterBody,
+  SeedPeerClusterBody,
 } from '../rest/resource-bodies.js';
-
-/** An account that the answer does not load: all zero, as clients of the original have it. */
-const ZERO_USER = {
-  id: 0,
-  created_at: jsonTime(null),
-  updated_at: jsonTime(null),
-  is_del: 0,
-  email: '',
-  name: '',
-  avatar: '',
-  phone: '',
-  state: '',
-  location: '',
-  bio: '',
-  configs: null,
-};
+import { baseFields, json } from '../rest/shared-bodies.js';
+import { UserBody, ZERO_USER } from '../users/user-bodies.js';
 
 /** A job as the REST API shows it. */
 export interface JobBody {
@@ -37,10 +25,27 @@ export interface JobBody {
   args: JsonObject;
   result: JsonObject | null;
   user_id: number;
-  user: typeof ZERO_USER;
+  user: UserBody;
   seed_peer_clusters: SeedPeerClusterBody[] | null;
   scheduler_clusters: SchedulerClusterBody[] | null;
 }
+
+export const JobBody: z.ZodType<JobBody> = bodyType(
+  'Job',
+  z.object({
+    ...baseFields,
+    task_id: z.string(),
+    bio: z.string(),
+    type: z.string(),
+    state: z.string(),
+    args: json(),
+    result: json().nullable(),
+    user_id: z.int(),
+    user: UserBody,
+    seed_peer_clusters: z.array(SeedPeerClusterBody).nullable(),
+    scheduler_clusters: z.array(SchedulerClusterBody).nullable(),
+  }),
+);
 
 export function jobBody(
   row: JobEntity,

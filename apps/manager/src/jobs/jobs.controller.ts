@@ -14,7 +14,8 @@ import {
 import { PeerSync } from '../peers/peer-sync.js';
 import { listAnswer } from '../rest/list-answer.js';
 import { IdParam, invalidRequest, JsonBody, QueryOf } from '../rest/request-decorators.js';
-import type { JobBody } from './job-body.js';
+import { JobBody } from './job-body.js';
+import { Answers, AnswersAnything, AnswersNothing, AnswersPage } from '../rest/answers.js';
 import { jobCallerOf } from './job-caller.js';
 import { JobMetrics } from './job-metrics.js';
 import { JobRateLimit } from './job-rate-limit.js';
@@ -48,6 +49,7 @@ export class JobsController {
   ) {}
 
   @Post()
+  @AnswersAnything('the job; for get_image_distribution where the layers are; for sync_peers the text OK')
   @HttpCode(200)
   async create(
     @JsonBody(CreateJobRequest) body: RequestOf<typeof CreateJobRequest>,
@@ -90,6 +92,7 @@ export class JobsController {
   }
 
   @Get()
+  @AnswersPage(JobBody)
   async list(
     @QueryOf(GetJobsQuery) query: RequestOf<typeof GetJobsQuery>,
     @Req() request: FastifyRequest,
@@ -99,11 +102,13 @@ export class JobsController {
   }
 
   @Get(':id')
+  @Answers(JobBody)
   get(@IdParam() id: number, @Req() request: FastifyRequest): Promise<JobBody> {
     return this.jobs.get(id, jobCallerOf(request));
   }
 
   @Patch(':id')
+  @Answers(JobBody)
   update(
     @IdParam() id: number,
     @JsonBody(UpdateJobRequest) body: RequestOf<typeof UpdateJobRequest>,
@@ -113,12 +118,14 @@ export class JobsController {
   }
 
   @Delete(':id')
+  @AnswersNothing()
   delete(@IdParam() id: number, @Req() request: FastifyRequest): Promise<void> {
     return this.jobs.delete(id, jobCallerOf(request));
   }
 
   /** Ends a running job; its work at the schedulers is aborted. Ours. */
   @Post(':id/cancel')
+  @Answers(JobBody)
   @HttpCode(200)
   cancel(@IdParam() id: number, @Req() request: FastifyRequest): Promise<JobBody> {
     return this.jobs.cancel(id, jobCallerOf(request));
@@ -126,6 +133,7 @@ export class JobsController {
 
   /** Runs a failed job again, under its id. Ours. */
   @Post(':id/retry')
+  @Answers(JobBody)
   @HttpCode(200)
   retry(@IdParam() id: number, @Req() request: FastifyRequest): Promise<JobBody> {
     return this.jobs.retry(id, jobCallerOf(request));

@@ -81,3 +81,8 @@ export function AnswersNothing(): MethodDecorator {
 export function AnswersRedirect(): MethodDecorator {
   return applyDecorators(ApiResponse({ status: 302, description: 'Redirect' }));
 }
+
+/** The route answers 200 with JSON of a form that depends on the request. */
+export function AnswersAnything(description: string): MethodDecorator {
+  return ApiOkResponse({ description, content: { 'application/json': { schema: {} } } });
+}

@@ -1,3 +1,4 @@
+import { DfError } from '@dragonfly/errors';
 import { Controller, Delete, Get, HttpCode, Patch, Post, Put, Req, Res } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -61,7 +62,11 @@ export class TenantsController {
 
   @Put(':id/users/:user_id')
   @AnswersNothing()
-  addUser(@IdParam() id: number, @IdParam('user_id') userId: number): Promise<void> {
+  addUser(@IdParam() id: number, @IdParam('user_id') userId: number, @CurrentCaller() caller: Caller): Promise<void> {
+    if (caller.userId === userId) {
+      const text = 'another administrator must put you into a tenant';
+      throw new DfError('already-exists', text, { details: { shown: text } });
+    }
     return this.tenants.addUser(id, userId);
   }
 

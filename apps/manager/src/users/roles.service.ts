@@ -59,7 +59,9 @@ export class RolesService {
       throw refused('the role root cannot be deleted');
     }
     await this.change(async (enforcer) => {
-      found(await enforcer.deleteRole(role));
+      // Not casbin's deleteRole: it also takes the roles of an account whose number is the name.
+      const wasGranted = await enforcer.removeFilteredGroupingPolicy(1, role);
+      found((await enforcer.removeFilteredPolicy(0, role)) || wasGranted);
     });
   }
 
@@ -97,8 +99,14 @@ export class RolesService {
     });
   }
 
-  /** @throws DfError `not-found` without a body; `already-exists` with a text for the last one with the role root */
-  async revoke(userId: number, role: string): Promise<void> {
+  /**
+   * @param callerId who asks: nobody takes the role root from himself
+   * @throws DfError `not-found` without a body; `already-exists` with a text for the last one with the role root
+   */
+  async revoke(userId: number, role: string, callerId: number): Promise<void> {
+    if (role === ROOT_ROLE && userId === callerId) {
+      throw refused('another administrator must take this role away');
+    }
     await this.change(async (enforcer) => {
       const holders = await enforcer.getUsersForRole(role);
       if (role === ROOT_ROLE && holders.length === 1 && holders[0] === String(userId)) {

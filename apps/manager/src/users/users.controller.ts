@@ -94,9 +94,9 @@ export class UsersController {
   removeRole(
     @IdParam() id: number,
     @NameParam('role') role: string,
-    @CurrentCaller() { scope }: Caller,
+    @CurrentCaller() { scope, userId }: Caller,
   ): Promise<void> {
     scope.requireUser(id);
-    return this.roles.revoke(id, role);
+    return this.roles.revoke(id, role, userId);
   }
 }
