@@ -2,7 +2,7 @@ import { accessSync, constants } from 'node:fs';
 import path from 'node:path';
 
 /** Programs of the Rust client that the tests run. */
-const PROGRAMS = ['dfdaemon', 'dfget', 'dfctl'] as const;
+const PROGRAMS = ['dfdaemon', 'dfget', 'dfctl', 'dfcache'] as const;
 export type RealProgram = (typeof PROGRAMS)[number];
 
 /** Variable that names the directory of the real programs; `./test.sh --compat DIRECTORY` sets it. */

@@ -59,8 +59,9 @@ class Player implements Replayed {
   }
 
   private async connectVortex(): Promise<VortexConnection> {
-    if (this.targets.vortex === undefined)
-      {throw new Error('the recording has piece connections, and no place for them');}
+    if (this.targets.vortex === undefined) {
+      throw new Error('the recording has piece connections, and no place for them');
+    }
     return VortexConnection.open(this.targets.vortex);
   }
 
