@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import path from 'node:path';
 import { type DynamicModule, type INestMicroservice, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { extJobs, extPush, extSource, schedulerV2 } from '@dragonfly/proto';
+import { extJobs, extPush, extRecords, extSource, schedulerV2 } from '@dragonfly/proto';
 import { AddressGuard } from '@dragonfly/registry';
 import { GrpcExceptionFilter, type NestGrpcOptions, nestGrpcOptions } from '@dragonfly/rpc/nest';
 import { type Clock, systemClock } from '@dragonfly/scheduling';
@@ -26,6 +26,7 @@ import { SourceControl } from './source/source-control.js';
 import { JobsController } from './jobs/jobs.controller.js';
 import { MachineryWorker } from './machinery/machinery-worker.js';
 import { jobRedis } from './machinery/redis-connections.js';
+import { RecordsController } from './records/records.controller.js';
 import { PreheatController } from './preheat/preheat.controller.js';
 import { loadPlugin } from './strategies/plugin-loader.js';
 
@@ -90,6 +91,7 @@ export class SchedulerApp {
       remoteIp: identityOf(config, config.server.port).ip,
       registryGuard: new AddressGuard(config.job.registry),
       durableKv,
+      recordsDir: config.records.enable ? path.join(dataDirOf(config, options.isRoot), 'records') : undefined,
       clock,
       random: Math.random,
       plugin: await loadPlugin(config, log),
@@ -106,6 +108,7 @@ export class SchedulerApp {
       () => kv?.close(),
       () => durableKv?.close(),
       () => source.close(),
+      () => core.records?.log.close(),
     ];
     const stopAll = async (): Promise<void> => {
       for (const step of undo.splice(0).reverse()) await step();
@@ -123,6 +126,7 @@ export class SchedulerApp {
       const grpc = nestGrpcOptions({
         services: [
           { definition: schedulerV2.SchedulerService, name: 'scheduler.v2.Scheduler' },
+          { definition: extRecords.RecordServiceService, name: 'dragonfly.ext.v1.RecordService' },
           { definition: extJobs.JobServiceService, name: 'dragonfly.ext.v1.JobService' },
           { definition: extSource.SourceServiceService, name: 'dragonfly.ext.v1.SourceService' },
           { definition: extPush.PushServiceService, name: 'dragonfly.ext.v1.PushService' },
@@ -257,6 +261,7 @@ class SchedulerModule {
         PreheatController,
         SourceController,
         PushController,
+        RecordsController,
         PersistentController,
         PersistentCacheController,
         CacheController,

@@ -18,6 +18,8 @@ import { GarbageCollector } from './garbage-collector.js';
 import { HostService } from './hosts/host-service.js';
 import { createJobs, type Jobs } from './jobs/create-jobs.js';
 import { SchedulerMetrics } from './metrics.js';
+import { DownloadRecorder } from './records/download-recorder.js';
+import { Records } from './records/records.js';
 import { ParentPusher } from './push/parent-pusher.js';
 import { Subscribers } from './push/subscribers.js';
 import { DurableEngines } from './persistent/durable-engine.js';
@@ -51,6 +53,8 @@ export interface SchedulerCoreOptions {
   readonly turns?: JobRunner;
   /** Where persistent tasks are kept; whoever made it closes it. @default the memory of this process */
   readonly durableKv?: Kv | undefined;
+  /** Where download records are kept; undefined = they are not. */
+  readonly recordsDir?: string | undefined;
   readonly clock: Clock;
   /** Uniform in [0, 1). */
   readonly random: () => number;
@@ -71,6 +75,7 @@ export class SchedulerCore {
   readonly garbage: GarbageCollector;
   readonly source: SourceService;
   readonly jobs: Jobs;
+  readonly records: Records | undefined;
   readonly subscribers: Subscribers;
   readonly #pusher: ParentPusher;
   readonly durable: DurableEngines;
@@ -131,7 +136,12 @@ export class SchedulerCore {
       },
       authority: options.source.leases,
     });
+    this.records =
+      options.recordsDir === undefined
+        ? undefined
+        : new Records(config.records, options.recordsDir, metrics.registry, log);
     this.state = {
+      records: new DownloadRecorder(() => clock.nowMs(), this.records?.log),
       clock,
       resources,
       scheduler,

@@ -4,6 +4,7 @@ import type { ApplicationPriority, Clock, Host, ParentScheduler, Peer, Resources
 import type { Logger } from '@dragonfly/telemetry';
 import type { JobRunner } from './announce/turns.js';
 import type { SchedulerMetrics } from './metrics.js';
+import type { DownloadRecorder } from './records/download-recorder.js';
 import type { StrategyDesk } from './strategies/strategy-desk.js';
 import type { AnnouncedHosts } from './wire/wire-records.js';
 
@@ -18,6 +19,8 @@ export interface SchedulerState {
   /** Priorities by application; the manager may change them at any time. */
   readonly applications: () => readonly ApplicationPriority[];
   readonly metrics: SchedulerMetrics;
+  /** What each download got from whom. */
+  readonly records: DownloadRecorder;
   /** Spreads the messages of announce streams over turns of the event loop. */
   readonly turns: JobRunner;
   readonly strategies: StrategyDesk;

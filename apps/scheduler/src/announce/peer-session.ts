@@ -112,11 +112,11 @@ export class PeerSession {
         return;
       case 'downloadPeerFailedRequest':
         outcome.failed(state, this.#ownPeer(message), request.value.description);
-        this.#end();
+        this.#end(request.value.description);
         return;
       case 'downloadPeerBackToSourceFailedRequest':
         outcome.backToSourceFailed(state, this.#ownPeer(message), request.value.description);
-        this.#end();
+        this.#end(request.value.description);
         return;
       case 'downloadPieceFinishedRequest':
       case 'downloadPieceBackToSourceFinishedRequest':
@@ -170,6 +170,7 @@ export class PeerSession {
     );
     this.#peer = peer;
     state.metrics.registerPeer.total.inc(labelsOf(peer));
+    if (!download.metadataOnly) state.records.started(peer);
     if (task.state !== 'Running') task.apply('Download', nowMs);
     if (download.metadataOnly) {
       peer.apply('RegisterNormal', nowMs);
@@ -323,21 +324,23 @@ export class PeerSession {
     if (this.#isOver) return;
     this.state.metrics.announcePeer.failure.inc();
     this.state.log.debug({ err: error, peerId: this.#peer?.id }, 'announce stream failed');
-    this.#close();
+    this.#close(error.message);
     this.call.fail(grpcStatusOf(error.code), error.message);
   }
 
-  #end(): void {
-    this.#close();
+  #end(description?: string): void {
+    this.#close(description);
     this.call.end();
   }
 
-  #close(): void {
+  /** @param description why the download has failed, for its record */
+  #close(description = ''): void {
     if (this.#isOver) return;
     this.#isOver = true;
     this.onOver();
     const peer = this.#peer;
     if (peer === undefined) return;
+    this.state.records.ended(peer, description);
     this.state.downloads.delete(peer.id);
     if (this.state.resources.peers.get(peer.id) === peer) this.state.scheduler.detached(peer);
   }

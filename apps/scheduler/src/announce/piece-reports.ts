@@ -42,6 +42,7 @@ export function pieceFinished(
     }
   }
   scheduler.pieceFinished(peer, nowMs);
+  state.records.pieceFinished(peer, parent, isFromSource, lengthBytes);
   state.strategies.pieceFinished(peer, parent, isFromSource, lengthBytes, costMs);
   metrics.pieceFinished(
     piece.trafficType ?? (isFromSource ? TRAFFIC_FROM_SOURCE : TRAFFIC_FROM_PEER),
@@ -61,6 +62,7 @@ export function pieceFailed(state: SchedulerState, peer: Peer, request: schedule
     return;
   }
   const parent = parentOf(state, peer, request.parentId);
+  state.records.pieceFailed(peer, request.parentId, parent);
   if (parent !== undefined) parent.host.uploadFailedCount += 1;
   peer.blockParent(request.parentId);
   state.strategies.pieceFailed(peer, parent);
@@ -70,6 +72,7 @@ export function pieceFailed(state: SchedulerState, peer: Peer, request: schedule
 export function pieceBackToSourceFailed(state: SchedulerState, peer: Peer): void {
   peer.updatedAtMs = state.clock.nowMs();
   peer.task.updatedAtMs = peer.updatedAtMs;
+  state.records.pieceFailed(peer, '', undefined);
   state.metrics.sourcePieceFailed(hostTypeOf(peer.host.facts.isSeed), peer.task.kind);
 }
 

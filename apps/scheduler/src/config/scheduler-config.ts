@@ -165,6 +165,15 @@ const schema = z.object({
       redis: ignored,
     })
     .prefault({}),
+  records: z
+    .object({
+      enable: z.boolean().default(true).describe('keep a record of every download'),
+      dir: z.string().default('').describe('empty = records in the data directory'),
+      maxFileSize: byteSize().default(16 * 1024 ** 2),
+      maxFiles: z.coerce.number().int().min(1).max(1000).default(8).describe('the oldest is deleted'),
+      flushInterval: duration().default(1000).describe('records wait at most so long for being written'),
+    })
+    .prefault({}),
   storage: ignored,
   metrics: z
     .object({

@@ -1400,8 +1400,8 @@ export const JobFinished: MessageFns<JobFinished> = {
 export type JobServiceService = typeof JobServiceService;
 export const JobServiceService = {
   /**
-   * Starts the job, or joins the one that already runs under this id, and tells everything about it until it ends: the
-   * last event is `finished`. Closing the stream does not cancel the job.
+   * Starts the job, or joins the one that runs, or ended less than 10 minutes ago, under this id, and tells everything
+   * about it from its beginning until it ends: the last event is `finished`. Closing the stream does not cancel the job.
    */
   runJob: {
     path: "/dragonfly.ext.v1.JobService/RunJob" as const,
@@ -1426,8 +1426,8 @@ export const JobServiceService = {
 
 export interface JobServiceServer extends UntypedServiceImplementation {
   /**
-   * Starts the job, or joins the one that already runs under this id, and tells everything about it until it ends: the
-   * last event is `finished`. Closing the stream does not cancel the job.
+   * Starts the job, or joins the one that runs, or ended less than 10 minutes ago, under this id, and tells everything
+   * about it from its beginning until it ends: the last event is `finished`. Closing the stream does not cancel the job.
    */
   runJob: handleServerStreamingCall<RunJobRequest, JobEvent>;
   /** Ends a running job; work under way is aborted, results so far are told by `finished`. NOT_FOUND for an unknown id. */
@@ -1436,8 +1436,8 @@ export interface JobServiceServer extends UntypedServiceImplementation {
 
 export interface JobServiceClient extends Client {
   /**
-   * Starts the job, or joins the one that already runs under this id, and tells everything about it until it ends: the
-   * last event is `finished`. Closing the stream does not cancel the job.
+   * Starts the job, or joins the one that runs, or ended less than 10 minutes ago, under this id, and tells everything
+   * about it from its beginning until it ends: the last event is `finished`. Closing the stream does not cancel the job.
    */
   runJob(request: RunJobRequest, options?: Partial<CallOptions>): ClientReadableStream<JobEvent>;
   runJob(request: RunJobRequest, metadata?: Metadata, options?: Partial<CallOptions>): ClientReadableStream<JobEvent>;

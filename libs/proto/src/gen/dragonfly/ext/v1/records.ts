@@ -49,7 +49,11 @@ export enum SummaryGroup {
 
 /** Empty fields do not filter. */
 export interface DownloadFilter {
-  since?: Date | undefined;
+  /** Downloads that ended at this time or later. */
+  since?:
+    | Date
+    | undefined;
+  /** Downloads that ended before this time. */
   until?: Date | undefined;
   taskId: string;
   hostId: string;
@@ -70,7 +74,10 @@ export interface ListDownloadsRequest {
   pageToken: string;
 }
 
-/** One page. */
+/**
+ * One page. It may hold less than was asked for, even nothing, although others follow: a page looks through a bounded part
+ * of the records.
+ */
 export interface ListDownloadsResponse {
   downloads: DownloadRecord[];
   /** Empty on the last page. */
@@ -144,12 +151,17 @@ export interface DownloadSummary {
   /** Value of what was grouped by; empty without a group. */
   key: string;
   downloads: bigint;
+  /** Failed or abandoned. */
   failures: bigint;
   bytesFromSource: bigint;
   bytesFromPeers: bigint;
   bytesFromSeeds: bigint;
   bytesAcrossIdcs: bigint;
-  meanCost?: Duration | undefined;
+  /** Of downloads that succeeded. */
+  meanCost?:
+    | Duration
+    | undefined;
+  /** The same, at most 5 % too high. */
   p99Cost?: Duration | undefined;
 }
 
