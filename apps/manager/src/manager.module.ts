@@ -22,9 +22,10 @@ import { StatusController } from './status/status.controller.js';
 /** The manager's application. */
 @Module({})
 export class ManagerModule {
-  static forParts(parts: ManagerParts, jobs: JobParts, security?: Security): DynamicModule {
+  static forParts(parts: ManagerParts, jobParts: JobParts, security?: Security): DynamicModule {
     const platform = PlatformModule.forParts(parts);
     const auth = AuthModule.on(platform);
+    const jobs = JobsModule.on(platform, auth, jobParts);
     const users = UsersModule.on(platform, auth);
     return {
       module: ManagerModule,
@@ -33,9 +34,9 @@ export class ManagerModule {
         platform,
         auth,
         ClustersModule.on(platform, auth),
-        InstancesModule.on(platform),
+        InstancesModule.on(platform, jobs),
         NotifyModule.on(platform),
-        JobsModule.on(platform, auth, jobs),
+        jobs,
         ...(security ? [CertificatesModule.on(platform, security)] : []),
         users,
         OauthModule.on(platform, auth, users),

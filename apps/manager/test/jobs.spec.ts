@@ -432,7 +432,7 @@ describe.each(engines)('jobs on $name', ({ freshDatabase }) => {
       ...more,
     });
     scheduler.play = async (request, stream) =>
-      succeed(request, stream, [host(1), host(2, { type: 1 }), host(3, { schedulerClusterId: 0n })]);
+      succeed(request, stream, [host(1), host(2, { type: 1, schedulerClusterId: 0n })]);
     const answer = await manager.request('POST', '/api/v1/jobs', { type: 'sync_peers', scheduler_cluster_ids: [1] });
     expect(answer).toMatchObject({ status: 200, body: 'OK' });
     const peers = (): Promise<PeerEntity[]> =>

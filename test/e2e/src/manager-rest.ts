@@ -35,4 +35,16 @@ export class ManagerRest {
     if (!response.ok) throw new Error(`${kind} answered ${response.status}: ${await response.text()}`);
     return (await response.json()) as RegisteredInstance[];
   }
+
+  /** Any request with this session. @throws Error on every status but 200 */
+  async request<T>(method: 'GET' | 'POST' | 'DELETE', path: string, body?: unknown): Promise<T> {
+    const response = await fetch(`${this.baseUrl}${path}`, {
+      method,
+      headers: { authorization: `Bearer ${this.token}`, 'content-type': 'application/json' },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    if (response.status !== 200) throw new Error(`${method} ${path} answered ${response.status}: ${text}`);
+    return (text === '' ? undefined : JSON.parse(text)) as T;
+  }
 }

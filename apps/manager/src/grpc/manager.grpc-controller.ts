@@ -9,6 +9,7 @@ import { ApplicationsReader } from '../instances/applications.js';
 import { KeepAliveService } from '../instances/keep-alive.js';
 import { SchedulerRegistry } from '../instances/scheduler-registry.js';
 import { SeedPeerRegistry } from '../instances/seed-peer-registry.js';
+import { PeerSightings } from '../peers/peer-sightings.js';
 import { ManagerMetrics } from '../status/manager-metrics.js';
 import { GrpcErrorFilter } from './grpc-error.filter.js';
 import { serveKeepAlive } from './serve-keep-alive.js';
@@ -31,6 +32,7 @@ export class ManagerGrpcController {
     private readonly seedPeers: SeedPeerRegistry,
     private readonly applications: ApplicationsReader,
     private readonly keepAlives: KeepAliveService,
+    private readonly sightings: PeerSightings,
     private readonly metrics: ManagerMetrics,
     private readonly log: Logger,
   ) {}
@@ -102,6 +104,7 @@ export class ManagerGrpcController {
   async listSchedulers(
     request: managerV2.ListSchedulersRequest,
   ): Promise<DeepPartial<managerV2.ListSchedulersResponse>> {
+    this.sightings.note(request.hostname, request.ip);
     const clusterId = Number(request.schedulerClusterId);
     if (clusterId !== 0) {
       const found = await this.schedulers.ofCluster(clusterId);

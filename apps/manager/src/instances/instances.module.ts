@@ -16,10 +16,11 @@ import { SeedPeersService } from './seed-peers.service.js';
 /** Schedulers and seed peers: manager.v2, through which they speak for themselves, and the REST API about them. */
 @Module({})
 export class InstancesModule {
-  static on(platform: DynamicModule): DynamicModule {
+  /** @param jobs tells which daemons were seen */
+  static on(platform: DynamicModule, jobs: DynamicModule): DynamicModule {
     return {
       module: InstancesModule,
-      imports: [platform],
+      imports: [platform, jobs],
       controllers: [
         SchedulersController,
         SchedulerFeaturesController,

@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { GcService } from '../gc/gc.service.js';
 import { Logger } from '../logger.js';
 import { MeteringCollector } from '../metering/metering-collector.js';
+import { SYNC_PEERS_TASK } from '../peers/peer-sightings.js';
 import { PeerSync } from '../peers/peer-sync.js';
 import { TRIGGER_TASK, TriggersService } from '../triggers/triggers.service.js';
 import { WebhookSender } from '../webhooks/webhook-sender.js';
@@ -65,7 +66,7 @@ export class PeriodicTasks {
         run: ({ signal }) => this.metering.collect(signal),
       },
       {
-        name: 'sync-peers',
+        name: SYNC_PEERS_TASK,
         everyMs: this.intervals.syncPeersMs,
         run: async () => {
           await this.peers.sync([]);

@@ -8,6 +8,7 @@ import { MeteringCollector } from '../metering/metering-collector.js';
 import { MeteringController } from '../metering/metering.controller.js';
 import { MeteringRows } from '../metering/metering-rows.js';
 import { MeteringService } from '../metering/metering.service.js';
+import { PeerSightings } from '../peers/peer-sightings.js';
 import { PeerSync, PeerSyncSettings } from '../peers/peer-sync.js';
 import { DirectoryLister } from '../preheat/directory-lister.js';
 import { PreheatPlanner } from '../preheat/preheat-planner.js';
@@ -56,6 +57,7 @@ export class JobsModule {
         WebhookSender,
         GcService,
         PeerSync,
+        PeerSightings,
         MeteringCollector,
         MeteringRows,
         MeteringService,
@@ -63,6 +65,7 @@ export class JobsModule {
         Watchers,
         ImageDistributionService,
       ],
+      exports: [PeerSightings],
     };
   }
 }

@@ -106,8 +106,9 @@ export class PeerSync {
   }
 
   /**
-   * Known hosts are brought up to date and active, new ones inserted, those that are missing deleted. Hosts that tell
-   * no cluster are left out, as the original does.
+   * Known hosts are brought up to date and active, new ones inserted, those that are missing deleted. A host belongs to
+   * the cluster of the scheduler that knows it. The original leaves out those that do not name their cluster, which by
+   * default is all of them.
    */
   private async merge(clusterId: number, hosts: readonly commonV2.Host[]): Promise<PeerSyncResult> {
     const rows = await this.database.transaction((manager) =>
@@ -117,9 +118,7 @@ export class PeerSync {
       }),
     );
     const idByKey = new Map(rows.map((row) => [keyOf(row.hostName, row.ip), row.id]));
-    const wanted = new Map(
-      hosts.filter((host) => host.schedulerClusterId !== 0n).map((host) => [keyOf(host.hostname, host.ip), host]),
-    );
+    const wanted = new Map(hosts.map((host) => [keyOf(host.hostname, host.ip), host]));
     const now = this.clock.now();
     const result: PeerSyncResult = { inserted: 0, updated: 0, deleted: 0 };
     for (const batch of batchesOf([...wanted])) {
