@@ -271,6 +271,20 @@ describe('SyncPieces', () => {
     expect(await collect(readStream<dfdaemonV2.SyncPiecesResponse>(call))).toMatchObject([{ number: 0 }]);
   });
 
+  it('refuses children that have begun another version of the content, and takes those that tell none', async () => {
+    const url = origin.put('/file', CONTENT);
+    const a = await daemon('a', { schedulers: [] });
+    await a.get({ url });
+    const request = { hostId: 'c', taskId: taskIdOfUrl({ url }), interestedPieceNumbers: [0] };
+    const ask = async (version?: string): Promise<unknown> => {
+      const metadata = new Metadata();
+      if (version !== undefined) metadata.set('x-dragonfly-content-version', version);
+      return collect(readStream(uploads(a).syncPieces(request, metadata)));
+    };
+    await expect(ask('0123456789abcdef')).rejects.toMatchObject({ code: 'failed-precondition' });
+    expect(await ask()).toMatchObject([{ number: 0 }]);
+  });
+
   it('refuses unknown tasks and empty questions', async () => {
     const a = await daemon('a', { schedulers: [] });
     const client = uploads(a);

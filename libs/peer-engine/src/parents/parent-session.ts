@@ -5,6 +5,7 @@ import type { commonV2 } from '@dragonfly/proto';
 import type { Logger } from '@dragonfly/telemetry';
 import type { RateLimiter } from '@dragonfly/vortex';
 import type { PushTarget } from '../scheduler/push-listener.js';
+import { contentVersionOf } from './content-version.js';
 import type { ParentHost, ParentHosts } from './parent-hosts.js';
 import { drawByWeight } from './parent-weight.js';
 import type { OfferedPiece, PieceCollector } from './piece-collector.js';
@@ -142,7 +143,8 @@ export class ParentSession implements PushTarget {
     const { task, collector } = this.options;
     const signal = AbortSignal.any([parent.stop.signal, this.stop.signal]);
     try {
-      for await (const offer of collector.collect(parent.peer, task.id, [...this.remaining], signal)) {
+      const wanted = [...this.remaining];
+      for await (const offer of collector.collect(parent.peer, task.id, wanted, signal, contentVersionOf(task))) {
         this.takeOffer(parent, offer);
       }
     } catch (error) {

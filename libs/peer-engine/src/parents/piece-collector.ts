@@ -1,6 +1,8 @@
+import { Metadata } from '@grpc/grpc-js';
 import type { commonV2, dfdaemonV2 } from '@dragonfly/proto';
 import { readStream } from '@dragonfly/rpc';
 import { addressOf } from '../host/identity.js';
+import { CONTENT_VERSION_KEY } from './content-version.js';
 import type { ParentConnections } from './parent-connections.js';
 
 /** A piece that a parent has, and where its bytes are served. */
@@ -17,6 +19,7 @@ export interface OfferedPiece {
 export interface PieceCollector {
   /**
    * Asks one parent about pieces, and ends when the parent has nothing more to tell.
+   * @param version of the content that the pieces shall be of; undefined: not known
    * @throws DfError when the parent cannot be asked, or tells nothing for too long
    */
   collect(
@@ -24,6 +27,7 @@ export interface PieceCollector {
     taskId: string,
     pieces: readonly number[],
     signal: AbortSignal,
+    version?: string,
   ): AsyncIterable<OfferedPiece>;
 }
 
@@ -41,15 +45,15 @@ export class SyncPiecesCollector implements PieceCollector {
     taskId: string,
     pieces: readonly number[],
     signal: AbortSignal,
+    version?: string,
   ): AsyncIterable<OfferedPiece> {
     const connection = this.connections.acquire(addressOf(parent.host.ip, parent.host.port));
     try {
       // No deadline: a parent that is still downloading tells of pieces as they come.
-      const call = connection.client.syncPieces({
-        hostId: this.hostId,
-        taskId,
-        interestedPieceNumbers: [...pieces],
-      });
+      const metadata = new Metadata();
+      if (version !== undefined) metadata.set(CONTENT_VERSION_KEY, version);
+      const request = { hostId: this.hostId, taskId, interestedPieceNumbers: [...pieces] };
+      const call = connection.client.syncPieces(request, metadata);
       const messages = readStream<dfdaemonV2.SyncPiecesResponse>(call, { signal, idleTimeoutMs: this.gapTimeoutMs });
       for await (const message of messages) {
         yield {

@@ -24,7 +24,8 @@ export interface SyncPiecesOptions {
 /**
  * Tells a child which of the pieces it wants are here, each as soon as it is finished. Ends when all were told, or when
  * the rest will not come: the child then asks the scheduler for other parents.
- * @throws DfError `invalid-argument` for too many pieces, `unavailable` when the child does not read
+ * @throws DfError `invalid-argument` for too many pieces, `unavailable` when the child does not read,
+ * `failed-precondition` when the task is thrown away
  */
 export async function syncPieces(options: SyncPiecesOptions): Promise<void> {
   const { task, stream, endpoint } = options;
@@ -67,7 +68,9 @@ export async function syncPieces(options: SyncPiecesOptions): Promise<void> {
         }
         continue;
       }
-      if (waiting.size === 0 || task.isComplete || task.isDeleted || !options.isDownloading()) return;
+      // What was told of it is not here any more: the child must not ask for it, and get pieces of what comes after it.
+      if (task.isDeleted) throw new DfError('failed-precondition', `task ${task.id} was thrown away`);
+      if (waiting.size === 0 || task.isComplete || !options.isDownloading()) return;
       const news = Promise.withResolvers<void>();
       wake = news.resolve;
       await within(news.promise, LIFE_CHECK_INTERVAL_MS);

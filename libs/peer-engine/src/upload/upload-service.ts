@@ -12,6 +12,7 @@ import { streamDownload } from '../download-service/task-stream.js';
 import { networkMessage } from '../host/host-message.js';
 import type { HostIdentity } from '../host/identity.js';
 import type { NetworkMonitor } from '../host/network-monitor.js';
+import { CONTENT_VERSION_KEY, contentVersionOf } from '../parents/content-version.js';
 import type { UploadCounters } from '../pieces/upload-counters.js';
 import type { RoleProfile } from '../role-profile.js';
 import { syncPieces } from './sync-pieces.js';
@@ -68,6 +69,11 @@ export class UploadService {
     const isDownloading = (): boolean => downloads.isDownloading('standard', request.taskId);
     if (task.failure !== undefined && !isDownloading()) {
       throw new DfError('failed-precondition', `task ${request.taskId} has failed: ${task.failure.message}`);
+    }
+    const [asked] = stream.metadata.get(CONTENT_VERSION_KEY);
+    const held = contentVersionOf(task);
+    if (asked !== undefined && held !== undefined && String(asked) !== held) {
+      throw new DfError('failed-precondition', `task ${request.taskId} is of another version of the content here`);
     }
     await syncPieces({
       task,
