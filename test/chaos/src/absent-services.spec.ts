@@ -7,8 +7,8 @@ import { expectClearFailure, expectRight } from './expectations.js';
 const MIB = 1024 * 1024;
 const START_TIMEOUT_MS = 120_000;
 const TEST_TIMEOUT_MS = 120_000;
-/** What a download may take longer because a service is not there. */
-const DEAD_SERVICE_COST_MS = 5000;
+/** A download with a service that is not there; a second where the machine has nothing else to do. */
+const DEAD_SERVICE_COST_MS = 20_000;
 /** The same when it is there and stands still, which nothing but time tells. */
 const SILENT_SERVICE_COST_MS = 30_000;
 
@@ -172,7 +172,7 @@ describe('a cluster of which parts cannot be reached', () => {
       const ended = await cluster.download(url, 'peer-2', '--timeout', '60s');
       await expectRight(ended, content);
       console.log(`frozen parents cost ${(ended.durationMs / 1000).toFixed(1)} s`);
-      expect(ended.durationMs).toBeLessThan(45_000);
+      expect(ended.durationMs).toBeLessThan(58_000);
     },
     TEST_TIMEOUT_MS,
   );

@@ -4,7 +4,7 @@ import { expectClearFailure, expectRight } from './expectations.js';
 
 const MIB = 1024 * 1024;
 const START_TIMEOUT_MS = 120_000;
-const TEST_TIMEOUT_MS = 60_000;
+const TEST_TIMEOUT_MS = 120_000;
 
 describe('an origin', () => {
   let cluster: ChaosCluster;
@@ -58,7 +58,7 @@ describe('an origin', () => {
       const url = cluster.origin.put('/mute.bin', { content: new Content(8 * MIB, 41), headDelayMs: 600_000 });
       const download = await cluster.download(url, 'peer-1', '--timeout', '5s');
       expectClearFailure(download, /time|deadline/i);
-      expect(download.durationMs).toBeLessThan(10_000);
+      expect(download.durationMs).toBeLessThan(30_000);
     },
     TEST_TIMEOUT_MS,
   );
@@ -70,7 +70,7 @@ describe('an origin', () => {
       const url = cluster.origin.put('/stalling.bin', { content, stallAfterBytes: 0 });
       const failed = await cluster.download(url, 'peer-1');
       expectClearFailure(failed, /stall|nothing|time/i);
-      expect(failed.durationMs).toBeLessThan(40_000);
+      expect(failed.durationMs).toBeLessThan(60_000);
       cluster.origin.put('/stalling.bin', { content });
       await expectRight(await cluster.download(url, 'peer-1'), content);
     },

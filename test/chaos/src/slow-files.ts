@@ -1,8 +1,8 @@
 import { Content, type CountingOrigin, type OriginRequest } from '@dragonfly/testkit';
 
 const MIB = 1024 * 1024;
-/** Of each response; with two connections a download takes two seconds. */
-const BYTES_PER_SECOND = 10 * MIB;
+/** Of each response; with two connections a download takes two and a half seconds. */
+const BYTES_PER_SECOND = 8 * MIB;
 /** Ten pieces, the last one not full. */
 const LENGTH_BYTES = 40 * MIB - 5;
 
