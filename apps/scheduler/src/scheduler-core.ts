@@ -90,6 +90,7 @@ export class SchedulerCore {
     this.#seeds = new SeedDirectory(options.probe, clock, log, options.onSeeds);
     this.#gateway = new GrpcSeedGateway({
       directory: this.#seeds,
+      probe: options.probe,
       downloads,
       tls: options.seedTls,
       taskDownloadTimeoutMs: config.seedPeer.taskDownloadTimeout,

@@ -5,6 +5,8 @@ import { type ClientTls, createGrpcClient, readStream } from '@dragonfly/rpc';
 import type { SeedGateway, SeedTrigger, SeedTriggerRequest, SeedTriggerResult } from '@dragonfly/scheduling';
 import type { Logger } from '@dragonfly/telemetry';
 import type { SeedDirectory } from './seed-directory.js';
+import { SeedLifeWatch } from './seed-life-watch.js';
+import type { SeedProbe } from './seed-probe.js';
 
 /** Answers that mean "not this seed"; everything else is what the seed thinks of the task. */
 const UNREACHABLE: ReadonlySet<DfError['code']> = new Set([
@@ -16,6 +18,8 @@ const UNREACHABLE: ReadonlySet<DfError['code']> = new Set([
 
 export interface GrpcSeedGatewayOptions {
   readonly directory: SeedDirectory;
+  /** Tells whether a seed that says nothing lives. */
+  readonly probe: SeedProbe;
   /** What peers with an open stream asked for. */
   readonly downloads: ReadonlyMap<PeerId, commonV2.Download>;
   readonly tls: ClientTls | undefined;
@@ -49,17 +53,25 @@ export class GrpcSeedGateway implements SeedGateway {
   }
 
   async #run(address: string, download: commonV2.Download, request: SeedTriggerRequest): Promise<SeedTriggerResult> {
-    const { tls, taskDownloadTimeoutMs, log } = this.options;
+    const { tls, taskDownloadTimeoutMs, log, probe } = this.options;
     const controller = new AbortController();
     this.#running.add(controller);
+    const dead = new AbortController();
+    const watch = new SeedLifeWatch(probe, address, () => {
+      dead.abort(new DfError('unavailable', 'the seed peer gives no sign of life'));
+    });
     const client = createGrpcClient(dfdaemonV2.DfdaemonUploadClient, address, tls === undefined ? {} : { tls });
     try {
       const call =
         request.task.kind === 'cache'
           ? client.downloadCacheTask(cacheDownload(download))
           : client.downloadTask({ download });
-      const signal = AbortSignal.any([controller.signal, AbortSignal.timeout(taskDownloadTimeoutMs)]);
-      for await (const _message of readStream<unknown>(call, { signal })) request.onSignOfLife();
+      const timeout = AbortSignal.timeout(taskDownloadTimeoutMs);
+      const signal = AbortSignal.any([controller.signal, dead.signal, timeout]);
+      for await (const _message of readStream<unknown>(call, { signal })) {
+        watch.heard();
+        request.onSignOfLife();
+      }
       return 'finished';
     } catch (caught) {
       const error = DfError.from(caught);
@@ -73,6 +85,7 @@ export class GrpcSeedGateway implements SeedGateway {
       if (request.task.kind === 'cache' && error.code === 'unimplemented') return 'failed';
       return UNREACHABLE.has(error.code) ? 'unreachable' : 'failed';
     } finally {
+      watch.stop();
       this.#running.delete(controller);
       client.close();
     }
