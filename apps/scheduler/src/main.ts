@@ -1,9 +1,12 @@
 import path from 'node:path';
 import { packageVersion, runService } from '@dragonfly/service';
 import { loadSchedulerConfig } from './config/scheduler-config.js';
+import { boundPatternMatching } from './dynconfig/url-pattern.js';
 import { SchedulerApp } from './scheduler-app.js';
 
 const version = packageVersion(import.meta.url);
+
+boundPatternMatching();
 
 await runService(
   {

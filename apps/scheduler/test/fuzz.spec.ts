@@ -222,26 +222,26 @@ function encoded(method: string, ids: object, request: StandardRequest | undefin
 function registration(kind: string, request: StandardRequest): object {
   const { download } = (request as { value: { download?: Partial<commonV2.Download> } }).value;
   if (kind === 'Cache') return { ...download };
-  if (kind === 'Persistent')
-    {return {
+  if (kind === 'Persistent') {
+    return {
       url: download?.url ?? '',
       objectStorage: { region: 'eu' },
       needBackToSource: download?.needBackToSource ?? false,
       persistent: download?.metadataOnly ?? false,
-    };}
+    };
+  }
   return { pieceLength: BigInt(4 * MIB), persistent: download?.metadataOnly ?? false, outputPath: download?.url };
 }
 
 describe('any sequence of messages', () => {
   const counts = (): object => {
-    const { resources, downloads, scheduler, turns } = cluster.app.core.state;
+    const { resources, downloads, scheduler } = cluster.app.core.state;
     return {
       peers: resources.peers.size,
       tasks: resources.tasks.size,
       cacheTasks: resources.cacheTasks.size,
       downloads: downloads.size,
       waiting: scheduler.waitingCount,
-      turns: turns.waitingCount,
       streams: cluster.app.core.durable.persistent.openStreams + cluster.app.core.durable.persistentCache.openStreams,
     };
   };
@@ -275,11 +275,12 @@ describe('any sequence of messages', () => {
         what: 'all streams to end',
       });
       for (const peer of [...state.resources.peers.values()]) {
-        if (!isOurs(peer.id))
-          {cluster.app.core.stat.deletePeer(
+        if (!isOurs(peer.id)) {
+          cluster.app.core.stat.deletePeer(
             { hostId: peer.host.id, taskId: peer.task.id, peerId: peer.id },
             peer.task.kind,
-          );}
+          );
+        }
       }
       garbage.collectTasks();
       await waitFor(() => JSON.stringify(counts()) === JSON.stringify(before), {

@@ -69,6 +69,26 @@ it('takes the priority of an application from the manager', async () => {
   expect(await peer.end()).toMatchObject({ message: 'LEVEL1 peer is forbidden' });
 });
 
+it('an application that makes no sense is left out, and everything else of the settings holds', async () => {
+  await using manager = await FakeManager.start();
+  const application = (name: string, urls: { regex: string; value: number }[]): managerV2.Application =>
+    managerV2.Application.fromPartial({ id: 1n, name, url: 'http://example.com', priority: { value: 0, urls } });
+  manager.applications = [
+    application('', [{ regex: 'x', value: 1 }]),
+    application('bad-value', [{ regex: 'x', value: 77 }]),
+    application('bad-pattern', [
+      { regex: '(', value: 1 },
+      { regex: '(?i)SECRET', value: 1 },
+    ]),
+  ];
+  manager.clusterConfig = { candidate_parent_limit: 5 };
+  await using cluster = await startUnder(manager.port);
+  await waitFor(() => cluster.app.core.state.applications().length === 1, { what: 'the application' });
+  const peer = await cluster.peer('task');
+  await peer.register(aDownload({ application: 'bad-pattern', url: 'http://a/secret' }));
+  expect(await peer.end()).toMatchObject({ message: 'LEVEL1 peer is forbidden' });
+});
+
 it('serves without the manager, says so, and registers as soon as it is there', async () => {
   const placeholder = await FakeManager.start();
   const { port } = placeholder;

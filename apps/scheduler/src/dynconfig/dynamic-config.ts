@@ -1,6 +1,7 @@
 import { type ApplicationPriority, asPriority, type CandidateLimits } from '@dragonfly/scheduling';
 import type { Logger } from '@dragonfly/telemetry';
 import { z } from 'zod';
+import { compilePattern } from './url-pattern.js';
 import { type StrategyOverride, strategyOverrideSchema } from '../strategies/strategy-choice.js';
 
 /** Limits as a cluster may set them: the original's bounds; what is outside counts as not set. */
@@ -9,26 +10,27 @@ const FILTER_PARENTS = { default: 15, min: 10, max: 1000 };
 const PEER_LOAD = { default: 200, max: 2000 };
 const SEED_LOAD = { default: 2000, max: 5000 };
 
+/** One application's priorities. */
+export const applicationSchema = z.object({
+  name: z.string().min(1),
+  priority: z
+    .object({
+      value: z.coerce.number().int().min(0).max(6).default(0),
+      urls: z
+        .array(z.object({ regex: z.string().min(1), value: z.coerce.number().int().min(0).max(6) }))
+        .nullish()
+        .transform((urls) => urls ?? []),
+    })
+    .prefault({}),
+});
+
 /**
  * What the manager, or a local file in its place, decides about scheduling. The keys are those of the local
  * dynconfig.yaml; the copy that is kept for a start without the manager has the same form.
  */
 export const dynamicConfigSchema = z.object({
   applications: z
-    .array(
-      z.object({
-        name: z.string().min(1),
-        priority: z
-          .object({
-            value: z.coerce.number().int().min(0).max(6).default(0),
-            urls: z
-              .array(z.object({ regex: z.string().min(1), value: z.coerce.number().int().min(0).max(6) }))
-              .nullish()
-              .transform((urls) => urls ?? []),
-          })
-          .prefault({}),
-      }),
-    )
+    .array(applicationSchema)
     .nullish()
     .transform((applications) => applications ?? []),
   seedPeerClusterConfig: z.object({ loadLimit: z.coerce.number().int().default(0) }).prefault({}),
@@ -89,7 +91,7 @@ export class DynamicSettings {
 
   #compile(application: string, regex: string): RegExp | undefined {
     try {
-      return new RegExp(regex);
+      return compilePattern(regex);
     } catch (error) {
       this.log.warn({ err: error, application, regex }, 'URL pattern of an application is no regular expression');
       return undefined;

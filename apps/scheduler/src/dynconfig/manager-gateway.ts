@@ -5,7 +5,7 @@ import { extNotify, managerV2 } from '@dragonfly/proto';
 import { type ClientTls, createGrpcClient, unary } from '@dragonfly/rpc';
 import type { Logger } from '@dragonfly/telemetry';
 import type { Identity } from '../config/scheduler-config.js';
-import { type DynamicConfig, dynamicConfigSchema } from './dynamic-config.js';
+import { type DynamicConfig, applicationSchema, dynamicConfigSchema } from './dynamic-config.js';
 
 /** Deadline of a unary call. The original waits 2 minutes; a manager that needs more than this is as good as down. */
 const CALL_DEADLINE_MS = 20_000;
@@ -199,10 +199,14 @@ function dynamicConfigOf(
   const client = jsonOf(scheduler.schedulerCluster?.clientConfig);
   const seed = jsonOf(scheduler.seedPeers[0]?.seedPeerCluster?.config);
   return dynamicConfigSchema.parse({
-    applications: applications.map(({ name, priority }) => ({
-      name,
-      priority: { value: priority?.value ?? 0, urls: priority?.urls ?? [] },
-    })),
+    applications: applications.flatMap(({ name, priority }) => {
+      // One that makes no sense must not keep all other settings from being taken over.
+      const { success, data } = applicationSchema.safeParse({
+        name,
+        priority: { value: priority?.value ?? 0, urls: priority?.urls ?? [] },
+      });
+      return success ? [data] : [];
+    }),
     schedulerClusterConfig: {
       candidateParentLimit: numberOf(cluster['candidate_parent_limit']),
       filterParentLimit: numberOf(cluster['filter_parent_limit']),

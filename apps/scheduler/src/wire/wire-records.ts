@@ -1,5 +1,6 @@
 import { commonV2, msToDuration } from '@dragonfly/proto';
 import type { Host, HostFacts, Peer, PieceFacts, Task } from '@dragonfly/scheduling';
+import { shownUrl } from './shown-url.js';
 import { SIZE_SCOPE_NUMBERS } from '@dragonfly/ids';
 
 /** Content length on the wire of a task whose length nobody knows. */
@@ -105,7 +106,7 @@ function taskFields(task: Task): commonV2.Task {
   return {
     id: task.id,
     type: task.kind === 'cache' ? commonV2.TaskType.CACHE : commonV2.TaskType.STANDARD,
-    url: facts.url,
+    url: shownUrl(facts.url),
     digest: facts.digest || undefined,
     tag: facts.tag || undefined,
     application: facts.application || undefined,
