@@ -1,109 +1,65 @@
-import { extNotify } from '@dragonfly/proto';
-import { createGrpcClient, readStream } from '@dragonfly/rpc';
-import { News } from '../src/notify/news.js';
-import { engines, stopEngines } from './engines.js';
+import { waitFor } from '@dragonfly/testkit';
+import { engines, freshDirectory, stopEngines } from './engines.js';
+import { FakeScheduler, succeed } from './fake-scheduler.js';
+import { addScheduler, endOf, jobOf, LOOPBACK_ALLOWED, type SeenJob } from './job-setup.js';
 import { RunningManager } from './running-manager.js';
 
-const { NotificationKind } = extNotify;
-
-const running = new Set<RunningManager>();
-
-afterEach(async () => {
-  await Promise.all([...running].map(stop));
-});
 afterAll(stopEngines);
 
-async function start(database: object): Promise<RunningManager> {
-  const manager = await RunningManager.start(database);
-  running.add(manager);
-  return manager;
+/** Several managers need a database and a store that they share. */
+const shared = engines.filter(({ name }) => name !== 'SQLite');
+if (shared.length === 0) {
+  console.warn('skip: several managers are not tested here: no MariaDB and Redis');
+  it.skip('several managers', () => undefined);
 }
 
-async function stop(manager: RunningManager): Promise<void> {
-  if (running.delete(manager)) await manager.stop();
-}
+describe.each(shared)('several managers on $name', ({ freshDatabase }) => {
+  it('run each job once, end it from either side, and take over from one that has gone', async () => {
+    const database = await freshDatabase();
+    const workHome = freshDirectory();
+    const scheduler = await FakeScheduler.start();
+    const one = await RunningManager.start(database, workHome, LOOPBACK_ALLOWED);
+    const two = await RunningManager.start(database, workHome, LOOPBACK_ALLOWED);
+    await one.signIn();
+    await two.signIn();
+    await addScheduler(one, scheduler.port);
+    const preheat = async (manager: RunningManager, n: number): Promise<number> => {
+      const args = { type: 'file', url: `http://origin.example/${n}` };
+      const answer = await manager.request('POST', '/api/v1/jobs', { type: 'preheat', args });
+      expect(answer).toMatchObject({ status: 200 });
+      return (answer.body as SeenJob).id;
+    };
 
-/** The news that one subscriber of one manager hears, from the moment it is connected. */
-async function listenTo(manager: RunningManager, kind = 'peer') {
-  const client = createGrpcClient(extNotify.NotifyServiceClient, `127.0.0.1:${manager.app.grpcPort}`);
-  const stream = readStream(client.subscribe({ kind, hostname: 'h', ip: '127.0.0.1', clusterId: 0n }));
-  const next = async (): Promise<extNotify.NotificationKind | undefined> => (await stream.next()).value?.kind;
-  await expect(next()).resolves.toBe(NotificationKind.NOTIFICATION_KIND_CONNECTED);
-  return {
-    next,
-    stop: async () => {
-      await stream.return();
-      client.close();
-    },
-  };
-}
-
-async function nameOfCluster(manager: RunningManager): Promise<unknown> {
-  return ((await manager.request('GET', '/api/v1/scheduler-clusters/1')).body as { name: string }).name;
-}
-
-describe.each(engines)('news on $name', ({ freshDatabase }) => {
-  it('tell subscribers of a change, each kind to those whom it concerns', async () => {
-    const manager = await start(await freshDatabase());
-    const peer = await listenTo(manager);
-    const scheduler = await listenTo(manager, 'scheduler');
-    await manager.signIn();
-    const answer = await manager.request('PATCH', '/api/v1/scheduler-clusters/1', { bio: 'changed' });
-    expect(answer.status).toBe(200);
-    await expect(peer.next()).resolves.toBe(NotificationKind.NOTIFICATION_KIND_CONFIG);
-    await expect(scheduler.next()).resolves.toBe(NotificationKind.NOTIFICATION_KIND_CONFIG);
-
-    const news = manager.app.get(News);
-    await news.publish('applications');
-    await news.publish('object-storage');
-    await news.publish('certificates');
-    await expect(peer.next()).resolves.toBe(NotificationKind.NOTIFICATION_KIND_OBJECT_STORAGE);
-    await expect(scheduler.next()).resolves.toBe(NotificationKind.NOTIFICATION_KIND_APPLICATIONS);
-    await expect(scheduler.next()).resolves.toBe(NotificationKind.NOTIFICATION_KIND_CERTIFICATES);
-    await Promise.all([peer.stop(), scheduler.stop()]);
-  });
-
-  it('refuse a subscriber of an unknown kind, and end when the manager stops', async () => {
-    const manager = await start(await freshDatabase());
-    await expect(listenTo(manager, 'stranger')).rejects.toThrow(/SubscribeRequest\.kind: must be in/);
-    const peer = await listenTo(manager);
-    const over = peer.next();
-    await Promise.all([stop(manager), expect(over).rejects.toMatchObject({ code: 'unavailable' })]);
-    await peer.stop();
-  });
-});
-
-const shared = engines.find(({ name }) => name !== 'SQLite');
-
-(shared ? describe : describe.skip)('several managers on one database and one Redis', () => {
-  let managers: RunningManager[] = [];
-
-  beforeEach(async () => {
-    const database = await shared?.freshDatabase();
-    // Together: they migrate the empty database at the same time.
-    managers = await Promise.all([1, 2, 3].map(() => start(database ?? {})));
-    await Promise.all(managers.map((manager) => manager.signIn()));
-  });
-
-  it('show a change at every manager at once, in REST and to subscribers', async () => {
-    const [first, second, third] = managers as [RunningManager, RunningManager, RunningManager];
-    await Promise.all(managers.map(nameOfCluster));
-    const peer = await listenTo(third);
-    for (const name of ['blue', 'green', 'red']) {
-      const answer = await first.request('PATCH', '/api/v1/scheduler-clusters/1', { name });
-      expect(answer.status).toBe(200);
-      await expect(Promise.all([nameOfCluster(second), nameOfCluster(third)])).resolves.toEqual([name, name]);
+    const ids = await Promise.all(Array.from({ length: 12 }, (_, n) => preheat(n % 2 ? one : two, n)));
+    for (const id of ids) {
+      expect(await endOf(one, id)).toMatchObject({ state: 'SUCCESS' });
     }
-    await expect(peer.next()).resolves.toBe(NotificationKind.NOTIFICATION_KIND_CONFIG);
-    await peer.stop();
-  });
+    expect(scheduler.runs).toHaveLength(12);
+    expect(new Set(scheduler.runs.map(({ jobId }) => jobId)).size).toBe(12);
 
-  it('take a session that another one of them gave out', async () => {
-    const [first, second] = managers as [RunningManager, RunningManager];
-    const { body } = await first.signIn();
-    const { token } = body as { token: string };
-    second.signOut();
-    const answer = await second.request('GET', '/api/v1/clusters', undefined, { authorization: `Bearer ${token}` });
-    expect(answer.status).toBe(200);
-  });
+    const never = Promise.withResolvers<void>();
+    scheduler.play = () => never.promise;
+    const hanging = await preheat(one, 100);
+    await waitFor(() => scheduler.runs.length === 13, { what: 'the run' });
+    // Whichever runs it, both can end it; so the other one is asked at least once of the two.
+    await two.request('POST', `/api/v1/jobs/${hanging}/cancel`);
+    expect(await endOf(one, hanging)).toMatchObject({ state: 'FAILURE', result: { cancelled: true } });
+    const second = await preheat(two, 101);
+    await waitFor(() => scheduler.runs.length === 14, { what: 'the second run' });
+    await one.request('POST', `/api/v1/jobs/${second}/cancel`);
+    expect(await endOf(two, second)).toMatchObject({ state: 'FAILURE', result: { cancelled: true } });
+
+    const third = await preheat(one, 102);
+    await waitFor(() => scheduler.runs.length === 15, { what: 'the third run' });
+    scheduler.play = async (request, stream) => succeed(request, stream);
+    await one.stop();
+    // When the one that has gone ran it, the other one takes it up; else it goes on as it was.
+    await waitFor(async () => scheduler.runs.length === 16 || (await jobOf(two, third)).state === 'PENDING', {
+      what: 'the taking over',
+    });
+    never.resolve();
+    expect(await endOf(two, third)).toMatchObject({ state: 'SUCCESS' });
+    await two.stop();
+    await scheduler.stop();
+  }, 60_000);
 });
