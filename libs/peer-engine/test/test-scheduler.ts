@@ -1,5 +1,12 @@
-import { commonV2, schedulerV2 } from '@dragonfly/proto';
-import { GrpcServer, handleBidi, handleUnary, type StreamCall } from '@dragonfly/rpc';
+import { commonV2, extPush, extSource, type DeepPartial, schedulerV2 } from '@dragonfly/proto';
+import {
+  GrpcServer,
+  handleBidi,
+  handleServerStream,
+  handleUnary,
+  type ServerStream,
+  type StreamCall,
+} from '@dragonfly/rpc';
 import { silentLogger } from '@dragonfly/telemetry';
 
 export type Report = NonNullable<schedulerV2.AnnouncePeerRequest['request']>;
@@ -17,6 +24,9 @@ export interface SeenPeer {
   /** How the stream ended; undefined while it is open. */
   end: 'finished' | 'failed' | 'cancelled' | undefined;
 }
+
+/** Sends an answer on a HoldSource stream. */
+export type Tell = (grant: DeepPartial<extSource.SourceGrant>) => void;
 
 /** Decides what a registration or a reschedule is answered with; 'silence' answers nothing. */
 export type Policy = (peer: SeenPeer, scheduler: TestScheduler) => Answer | 'silence';
@@ -40,6 +50,12 @@ export class TestScheduler {
   readonly hosts = new Map<string, commonV2.Host>();
   readonly peers: SeenPeer[] = [];
   readonly deletedTasks: string[] = [];
+  /** First requests of HoldSource streams. */
+  readonly holds: extSource.HoldSourceRequest[] = [];
+  /** Decides on a HoldSource stream; further answers may be sent later. Absent: a scheduler of the plain protocol. */
+  holdPolicy: ((request: extSource.HoldSourceRequest, tell: Tell) => void) | undefined;
+  /** Streams of news by host; kept where `holdPolicy` is there when it begins to serve. */
+  readonly listeners = new Map<string, ServerStream<extPush.Push>>();
   private server: GrpcServer | undefined;
 
   /** @default the first peer of a task goes to the source, the others get all earlier ones as parents */
@@ -50,8 +66,9 @@ export class TestScheduler {
       : { $case: 'normalTaskResponse', value: { candidateParents: parents } };
   };
 
-  static async start(port = 0): Promise<TestScheduler> {
+  static async start(port = 0, holdPolicy?: TestScheduler['holdPolicy']): Promise<TestScheduler> {
     const scheduler = new TestScheduler();
+    scheduler.holdPolicy = holdPolicy;
     await scheduler.serve(port);
     return scheduler;
   }
@@ -71,6 +88,7 @@ export class TestScheduler {
       addresses: [`127.0.0.1:${port}`],
       log,
       services: [
+        ...(this.holdPolicy === undefined ? [] : this.extensions()),
         {
           service: schedulerV2.SchedulerService,
           implementation: {
@@ -147,6 +165,47 @@ export class TestScheduler {
       if (isParent) byHost.set(other.hostId, other);
     }
     return [...byHost.values()].reverse().map((other) => this.candidate(other));
+  }
+
+  private extensions(): Parameters<typeof GrpcServer.start>[0]['services'] {
+    const log = silentLogger();
+    return [
+      {
+        service: extSource.SourceServiceService,
+        implementation: {
+          holdSource: handleBidi<extSource.HoldSourceRequest, extSource.SourceGrant>((stream) => {
+            this.hold(stream);
+          }, log),
+        },
+      },
+      {
+        service: extPush.PushServiceService,
+        implementation: {
+          subscribe: handleServerStream<extPush.PushSubscribeRequest, extPush.Push>(async ({ hostId }, stream) => {
+            this.listeners.set(hostId, stream);
+            await new Promise<void>((resolve) => {
+              stream.onCancel(resolve);
+            });
+          }, log),
+        },
+      },
+    ];
+  }
+
+  private hold(stream: StreamCall<extSource.HoldSourceRequest, extSource.SourceGrant>): void {
+    let isFirst = true;
+    stream.onEnd(() => {
+      stream.end();
+    });
+    stream.onMessage((request) => {
+      if (!isFirst) return;
+      isFirst = false;
+      this.holds.push(request);
+      this.holdPolicy?.(request, (grant) => {
+        stream.send(grant);
+        if (grant.granted === false) stream.end();
+      });
+    });
   }
 
   private listen(stream: StreamCall<schedulerV2.AnnouncePeerRequest, schedulerV2.AnnouncePeerResponse>): void {

@@ -206,7 +206,7 @@ export class Crowd implements AsyncDisposable {
 /** A file of so many pieces of 4 MiB that the origin sends at this rate, over all connections to one request each. */
 export function aFile(origin: CountingOrigin, pieces: number): { readonly url: string; readonly content: Content } {
   const content = new Content(pieces * 4 * MIB);
-  return { url: origin.put('/file', { content, bytesPerSecond: 2 * MIB }), content };
+  return { url: origin.put('/file', { content, bytesPerSecond: 6 * MIB }), content };
 }
 
 export function sha256Of(file: string): string {

@@ -31,6 +31,8 @@ async function startDaemon(name: string): Promise<void> {
       // The disk of the machine may be fuller than a daemon likes.
       DRAGONFLY_GC__POLICY__DISK_HIGH_THRESHOLD_PERCENT: '99',
       DRAGONFLY_GC__POLICY__DISK_LOW_THRESHOLD_PERCENT: '98',
+      // So that some pieces are finished, and with others, when a reader dies.
+      DRAGONFLY_DOWNLOAD__BACK_TO_SOURCE_CONCURRENT_PIECE_COUNT: '2',
       DRAGONFLY_DYNCONFIG__PATH: `${directory}/none.yaml`,
       ...settings,
     },
