@@ -5,6 +5,7 @@ import type { BenchmarkContext } from './context.ts';
 import { decision } from './decision.ts';
 import { fanout } from './fanout.ts';
 import { footprint } from './footprint.ts';
+import { rest } from './rest.ts';
 import { schedule } from './schedule.ts';
 import { transfer } from './transfer.ts';
 
@@ -16,5 +17,6 @@ export const BENCHMARKS: Readonly<Record<string, (context: BenchmarkContext) => 
   fanout,
   schedule,
   decision,
+  rest,
   footprint,
 };
