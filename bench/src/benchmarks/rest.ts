@@ -21,7 +21,8 @@ const WARM_UP_MS = 1_000;
 const WINDOW_MS = 2_000;
 const READY_TIMEOUT_MS = 60_000;
 const CALL_DEADLINE_MS = 10_000;
-const PASSWORD = 'bench-password';
+/** Of a fresh manager. */
+const PASSWORD = 'dragonfly';
 /** Rows of the table `peer`: few, and as many as a large fleet has. */
 const PEER_ROWS = [100, 100_000] as const;
 const PEERS_PER_PAGE = 50;
@@ -220,7 +221,6 @@ class Manager {
       name: 'manager',
       command: process.execPath,
       args: [inRoot('apps/manager/dist/main.js'), '--config', file, '--console', '--log-level', 'warn'],
-      env: { ...process.env, DRAGONFLY_INITIAL_ROOT_PASSWORD: PASSWORD },
       readyUrl: `http://${IP}:${restPort}/readyz`,
       readyTimeoutMs: READY_TIMEOUT_MS,
     });

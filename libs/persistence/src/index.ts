@@ -9,6 +9,7 @@
  * const clusters = await database.manager.find(SchedulerClusterEntity);
  * ```
  */
+export { type AuditRow, insertAuditRows } from './audit-rows.js';
 export * from './certificate-entities.js';
 export {
   OauthIdentityEntity,

@@ -10,6 +10,7 @@ import {
   createDataSource,
   Database,
   ensureDefaultRows,
+  insertAuditRows,
   insertRow,
   PersonalAccessTokenEntity,
   ROOT_OBJECTS,
@@ -140,6 +141,34 @@ describe.each(engines)('database on $name', ({ fresh, canCompareSchema }) => {
     const audit = await database.manager.findOneByOrFail(AuditEntity, { state: '' });
     expect(audit.detail).toEqual({});
     expect(Math.abs((audit.operatedAt?.getTime() ?? 0) - Date.now())).toBeLessThan(60_000);
+  });
+
+  it('writes audit entries in one statement, and reads them as any other row', async () => {
+    const at = new Date('2026-03-01T12:34:56.000Z');
+    const row = {
+      createdAt: new Date('2026-03-01T12:34:56.789Z'),
+      updatedAt: at,
+      isDel: 0,
+      actorType: 'USER',
+      actorName: "o'hara; --",
+      eventType: 'API',
+      operation: 'GET',
+      operatedAt: at,
+      state: 'SUCCESS',
+      path: '/späße',
+      statusCode: 200,
+      detail: { ip: '::1' },
+    };
+    await database.transaction((manager) =>
+      insertAuditRows(
+        manager,
+        Array.from({ length: 1_000 }, () => row),
+      ),
+    );
+    await database.transaction((manager) => insertAuditRows(manager, []));
+    const written = await database.manager.find(AuditEntity, { order: { id: 'ASC' } });
+    expect(written).toHaveLength(1_000);
+    expect(written[999]).toEqual({ id: 1_000, ...row });
   });
 
   it('says already-exists for a second row with the same unique key', async () => {

@@ -1,4 +1,4 @@
-import { AuditEntity, Database } from '@dragonfly/persistence';
+import { type AuditRow, Database, insertAuditRows } from '@dragonfly/persistence';
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type { Actor } from '../auth/caller.js';
 import { Clock } from '../clock.js';
@@ -32,7 +32,7 @@ export interface AuditEntry {
  */
 @Injectable()
 export class AuditLog implements OnApplicationShutdown {
-  private waiting: Partial<AuditEntity>[] = [];
+  private waiting: AuditRow[] = [];
   private timer: NodeJS.Timeout | undefined;
   private running: Promise<void> | undefined;
   private isStopped = false;
@@ -113,7 +113,7 @@ export class AuditLog implements OnApplicationShutdown {
     while (this.waiting.length > 0) {
       const batch = this.waiting.slice(0, BATCH);
       try {
-        await this.database.transaction((manager) => manager.insert(AuditEntity, batch as never));
+        await this.database.transaction((manager) => insertAuditRows(manager, batch));
       } catch (error) {
         this.log.warn({ err: error, waiting: this.waiting.length }, 'the audit log cannot be written at present');
         if (!this.isStopped) {

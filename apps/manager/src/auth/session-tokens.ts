@@ -12,11 +12,17 @@ export interface SessionClaims {
   expiresAt: Date;
 }
 
+/** Tokens whose checked signature is remembered: checking one costs more than the rest of a request. */
+const MAX_CHECKED_TOKENS = 10_000;
+
 /**
  * Session tokens of the REST API: HS256 JWTs with the claims `id`, `exp` and `orig_iat` (Unix seconds), as the console
  * and existing automation know them.
  */
 export class SessionTokens {
+  /** Claims of tokens whose signature has been checked; the times in them are looked at each time. */
+  private readonly checked = new Map<string, SessionClaims>();
+
   constructor(
     private readonly key: Uint8Array,
     /** How long a token is good, in ms. */
@@ -58,6 +64,19 @@ export class SessionTokens {
   }
 
   private async read(token: string): Promise<SessionClaims> {
+    const known = this.checked.get(token);
+    if (known) {
+      return known;
+    }
+    const claims = await this.check(token);
+    if (this.checked.size >= MAX_CHECKED_TOKENS) {
+      this.checked.clear();
+    }
+    this.checked.set(token, claims);
+    return claims;
+  }
+
+  private async check(token: string): Promise<SessionClaims> {
     let claims: unknown;
     try {
       const { payload } = await compactVerify(token, this.key, { algorithms: ['HS256'] });

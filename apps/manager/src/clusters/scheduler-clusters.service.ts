@@ -1,10 +1,12 @@
+import { DfError } from '@dragonfly/errors';
 import { Database, insertRow, SchedulerClusterEntity, SchedulerEntity, updateRow } from '@dragonfly/persistence';
 import { Injectable } from '@nestjs/common';
 import { In } from 'typeorm';
 import type { TenantScope } from '../auth/tenant-scope.js';
 import { Clock } from '../clock.js';
-import { pageOf } from '../rest/pagination.js';
+import { pageOf, rowsOf } from '../rest/pagination.js';
 import { TopologyCache } from '../topology/topology-cache.js';
+import type { ClusterNode } from '../topology/topology.js';
 import { schedulerClusterBody, type SchedulerClusterBody } from '../rest/resource-bodies.js';
 import type {
   CreateSchedulerClusterRequest,
@@ -12,7 +14,7 @@ import type {
   UpdateSchedulerClusterRequest,
 } from './cluster-requests.js';
 import { deleteSchedulerCluster, linkOnly, seedPeerClustersOf } from './cluster-rows.js';
-import { pageOfRows, rowById, stored } from '../rest/resource-rows.js';
+import { pageOfRows, RECORD_NOT_FOUND, rowById, stored } from '../rest/resource-rows.js';
 
 @Injectable()
 export class SchedulerClustersService {
@@ -45,11 +47,21 @@ export class SchedulerClustersService {
   }
 
   async get(id: number): Promise<SchedulerClusterBody> {
-    const [body] = await this.withMembers([await rowById(this.database.manager, SchedulerClusterEntity, id)]);
-    return body as SchedulerClusterBody;
+    const node = (await this.topology.get()).schedulerClusters.get(id);
+    if (!node) {
+      throw new DfError('not-found', RECORD_NOT_FOUND);
+    }
+    return bodyOfNode(node);
   }
 
   async list(query: GetClustersQuery, scope: TenantScope): Promise<{ bodies: SchedulerClusterBody[]; total: number }> {
+    if (!query.name) {
+      const { schedulerClusters } = await this.topology.get();
+      const visible = [...schedulerClusters.values()].filter(({ cluster }) => scope.hasCluster(cluster.id));
+      const { skip, take } = rowsOf(pageOf(query));
+      return { bodies: visible.slice(skip, skip + take).map(bodyOfNode), total: visible.length };
+    }
+    // Which names are equal is for the database to say.
     const { rows, total } = await pageOfRows(
       this.database.manager,
       SchedulerClusterEntity,
@@ -117,4 +129,11 @@ export class SchedulerClustersService {
       }),
     );
   }
+}
+
+function bodyOfNode({ cluster, seedPeerClusters, schedulers }: ClusterNode): SchedulerClusterBody {
+  return schedulerClusterBody(cluster, {
+    seedPeerClusters: seedPeerClusters.map((node) => node.cluster),
+    schedulers: [...schedulers],
+  });
 }
