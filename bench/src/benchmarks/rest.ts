@@ -220,7 +220,15 @@ class Manager {
     const service = await ChildService.start({
       name: 'manager',
       command: process.execPath,
-      args: [inRoot('apps/manager/dist/main.js'), '--config', file, '--console', '--log-level', 'warn'],
+      args: [
+        '--max-semi-space-size=4',
+        inRoot('apps/manager/dist/main.js'),
+        '--config',
+        file,
+        '--console',
+        '--log-level',
+        'warn',
+      ],
       readyUrl: `http://${IP}:${restPort}/readyz`,
       readyTimeoutMs: READY_TIMEOUT_MS,
     });

@@ -8,6 +8,7 @@ import { InitialSchema1763683200000 } from './migrations/1763683200000-initial-s
 import { Jobs1763710000000 } from './migrations/1763710000000-jobs.js';
 import { Certificates1763720000000 } from './migrations/1763720000000-certificates.js';
 import { AccessTables1763704800000 } from './migrations/1763704800000-access-tables.js';
+import { PeerListing1763730000000 } from './migrations/1763730000000-peer-listing.js';
 
 /** A SQLite file of this process. */
 export interface SqliteOptions {
@@ -52,7 +53,13 @@ export function createDataSource(options: DatabaseOptions): DataSource {
 function dataSourceOptions(options: DatabaseOptions): DataSourceOptions {
   const shared = {
     entities: entitySchemas(dialectOf(options)),
-    migrations: [InitialSchema1763683200000, AccessTables1763704800000, Jobs1763710000000, Certificates1763720000000],
+    migrations: [
+      InitialSchema1763683200000,
+      AccessTables1763704800000,
+      Jobs1763710000000,
+      Certificates1763720000000,
+      PeerListing1763730000000,
+    ],
     migrationsTableName: 'dragonfly_migration',
     synchronize: false,
   };

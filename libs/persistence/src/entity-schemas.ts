@@ -146,6 +146,7 @@ export function entitySchemas(dialect: Dialect): EntitySchema[] {
         { name: 'idx_peer_git_commit', columns: ['gitCommit'] },
         { name: 'idx_peer_git_version', columns: ['gitVersion'] },
         { name: 'idx_peer_type', columns: ['type'] },
+        { name: 'idx_peer_is_del', columns: ['isDel'] },
         unique('uk_peer', 'hostName', 'ip', 'schedulerClusterId'),
       ],
     }),

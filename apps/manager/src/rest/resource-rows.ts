@@ -1,6 +1,7 @@
 import { DfError } from '@dragonfly/errors';
 import type { Resource } from '@dragonfly/persistence';
-import { type EntityManager, type FindOptionsWhere, In } from 'typeorm';
+import { type EntityManager, type FindOptionsOrder, type FindOptionsSelect, type FindOptionsWhere, In } from 'typeorm';
+import { LARGE_TOTAL, totalOf } from './large-totals.js';
 import { rowsOf, type Page } from './pagination.js';
 
 /** Message of the original for every row that is not there. */
@@ -15,6 +16,8 @@ export async function rowById<T extends Resource>(manager: EntityManager, target
   return row;
 }
 
+/** Most ids in one statement; longer pages are read the plain way. */
+const MAX_IDS = 1_000;
 /** Ids grow with the time of creation. */
 export type Order = 'oldest first' | 'newest first';
 
@@ -52,12 +55,47 @@ export async function pageOfRows<T extends Resource>(
     ...Object.fromEntries(limits.map(([column, values]) => [column, In([...(values ?? [])])])),
     ...wanted,
   } as unknown as FindOptionsWhere<T>;
-  const [rows, total] = await manager.findAndCount(target, {
+  const total = await totalOf(manager, target, where);
+  const { skip, take } = rowsOf(page);
+  const isAscending = order === 'oldest first';
+  if (total <= LARGE_TOTAL || take > MAX_IDS) {
+    const rows = await manager.find(target, { where, order: byId(isAscending), skip, take });
+    return { rows, total };
+  }
+  return { rows: await pageOfLargeTable(manager, target, where, total, isAscending, skip, take), total };
+}
+
+/**
+ * Ids first, which an index knows, from the nearer end; then the rows of the page alone. A database that skips whole rows
+ * reads all of them.
+ */
+async function pageOfLargeTable<T extends Resource>(
+  manager: EntityManager,
+  target: new () => T,
+  where: FindOptionsWhere<T>,
+  total: number,
+  isAscending: boolean,
+  skip: number,
+  take: number,
+): Promise<T[]> {
+  const count = Math.min(take, Math.max(0, total - skip));
+  if (count === 0) {
+    return [];
+  }
+  const isFromTheEnd = skip > total / 2;
+  const found = await manager.find(target, {
+    select: { id: true } as FindOptionsSelect<T>,
     where,
-    order: { id: order === 'oldest first' ? 'ASC' : 'DESC' } as never,
-    ...rowsOf(page),
+    order: byId(isFromTheEnd ? !isAscending : isAscending),
+    skip: isFromTheEnd ? total - skip - count : skip,
+    take: count,
   });
-  return { rows, total };
+  const ids = found.map(({ id }) => id);
+  return manager.find(target, { where: { id: In(ids) } as FindOptionsWhere<T>, order: byId(isAscending) });
+}
+
+function byId<T>(isAscending: boolean): FindOptionsOrder<T> {
+  return { id: isAscending ? 'ASC' : 'DESC' } as unknown as FindOptionsOrder<T>;
 }
 
 /** A config as it is stored: without the parts that were left out. */
