@@ -86,6 +86,8 @@ export class CompatCluster {
       },
       manager: { addr: `${managerIp}:65003`, schedulerClusterID: 1, keepAlive: { interval: '5s' } },
       database: { redis: { addrs: [] } },
+      // Image registries of the tests are on this machine.
+      job: { registry: { allow: ['loopback'] } },
       metrics: { enable: true, addr: `${schedulerIp}:8000` },
     });
   }

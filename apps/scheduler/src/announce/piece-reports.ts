@@ -6,6 +6,7 @@ import type { SchedulerState } from '../scheduler-state.js';
 
 const TRAFFIC_FROM_SOURCE = 0;
 const TRAFFIC_FROM_PEER = 1;
+const TRAFFIC_LOCAL = 2;
 
 /** The hot path: one call per piece of every download. Errors in a report are not worth ending a download for. */
 export function pieceFinished(
@@ -42,7 +43,8 @@ export function pieceFinished(
     }
   }
   scheduler.pieceFinished(peer, nowMs);
-  state.records.pieceFinished(peer, parent, isFromSource, lengthBytes);
+  if (piece.trafficType === TRAFFIC_LOCAL) state.records.pieceFound(peer, lengthBytes);
+  else state.records.pieceFinished(peer, parent, isFromSource, lengthBytes);
   state.strategies.pieceFinished(peer, parent, isFromSource, lengthBytes, costMs);
   metrics.pieceFinished(
     piece.trafficType ?? (isFromSource ? TRAFFIC_FROM_SOURCE : TRAFFIC_FROM_PEER),

@@ -34,6 +34,8 @@ export interface DownloadRecord {
   readonly sourceBytes: number;
   readonly peerBytes: number;
   readonly seedBytes: number;
+  /** What the host had already. */
+  readonly localBytes: number;
   readonly crossIdcBytes: number;
   readonly pieceFailures: number;
   readonly strategy: string;

@@ -24,6 +24,7 @@ interface Tally {
   sourceBytes: number;
   peerBytes: number;
   seedBytes: number;
+  localBytes: number;
   crossIdcBytes: number;
   pieceFailures: number;
   readonly parents: Map<string, Share>;
@@ -49,6 +50,7 @@ export class DownloadRecorder {
       sourceBytes: 0,
       peerBytes: 0,
       seedBytes: 0,
+      localBytes: 0,
       crossIdcBytes: 0,
       pieceFailures: 0,
       parents: new Map(),
@@ -72,6 +74,12 @@ export class DownloadRecorder {
     if (share === undefined) return;
     share.bytes += lengthBytes;
     share.pieces += 1;
+  }
+
+  /** The host had the piece already. */
+  pieceFound(peer: Peer, lengthBytes: number): void {
+    const tally = this.#tallies.get(peer);
+    if (tally !== undefined) tally.localBytes += lengthBytes;
   }
 
   /** @param parentId empty for the source */
@@ -110,6 +118,7 @@ export class DownloadRecorder {
       sourceBytes: tally.sourceBytes,
       peerBytes: tally.peerBytes,
       seedBytes: tally.seedBytes,
+      localBytes: tally.localBytes,
       crossIdcBytes: tally.crossIdcBytes,
       pieceFailures: tally.pieceFailures,
       strategy: peer.strategyLabel,

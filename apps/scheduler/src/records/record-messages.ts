@@ -62,6 +62,7 @@ export function recordMessage(record: DownloadRecord): DeepPartial<extRecords.Do
     bytesFromSource: BigInt(record.sourceBytes),
     bytesFromPeers: BigInt(record.peerBytes),
     bytesFromSeeds: BigInt(record.seedBytes),
+    bytesLocal: BigInt(record.localBytes),
     bytesAcrossIdcs: BigInt(record.crossIdcBytes),
     pieceFailures: record.pieceFailures,
     strategy: record.strategy,

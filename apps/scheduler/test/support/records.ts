@@ -22,6 +22,7 @@ export function aRecord(endedAtMs: number, changes: Partial<DownloadRecord> = {}
     sourceBytes: 0,
     peerBytes: 1000,
     seedBytes: 0,
+    localBytes: 0,
     crossIdcBytes: 0,
     pieceFailures: 0,
     strategy: 'default',

@@ -115,6 +115,8 @@ export interface DownloadRecord {
   /** Label of the strategy that chose the parents. */
   strategy: string;
   parents: ParentShare[];
+  /** Pieces that the host had already. */
+  bytesLocal: bigint;
 }
 
 /** What came from one parent; at most the 32 largest. */
@@ -486,6 +488,7 @@ function createBaseDownloadRecord(): DownloadRecord {
     pieceFailures: 0,
     strategy: "",
     parents: [],
+    bytesLocal: 0n,
   };
 }
 
@@ -574,6 +577,12 @@ export const DownloadRecord: MessageFns<DownloadRecord> = {
     }
     for (const v of message.parents) {
       ParentShare.encode(v!, writer.uint32(186).fork()).join();
+    }
+    if (message.bytesLocal !== 0n) {
+      if (BigInt.asUintN(64, message.bytesLocal) !== message.bytesLocal) {
+        throw new globalThis.Error("value provided for field message.bytesLocal of type uint64 too large");
+      }
+      writer.uint32(192).uint64(message.bytesLocal);
     }
     return writer;
   },
@@ -775,6 +784,14 @@ export const DownloadRecord: MessageFns<DownloadRecord> = {
             message.parents.push(ParentShare.decode(reader, reader.uint32()));
             continue;
           }
+          case 24: {
+            if (tag !== 192) {
+              break;
+            }
+
+            message.bytesLocal = reader.uint64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -825,6 +842,9 @@ export const DownloadRecord: MessageFns<DownloadRecord> = {
     message.pieceFailures = object.pieceFailures ?? 0;
     message.strategy = object.strategy ?? "";
     message.parents = object.parents?.map((e) => ParentShare.fromPartial(e)) || [];
+    message.bytesLocal = (object.bytesLocal !== undefined && object.bytesLocal !== null)
+      ? BigInt(object.bytesLocal)
+      : 0n;
     return message;
   },
 };
