@@ -28,6 +28,7 @@ import { type SeedCounts, SeedDirectory } from './seeds/seed-directory.js';
 import type { SeedProbe } from './seeds/seed-probe.js';
 import { GrpcSeedGateway } from './seeds/seed-trigger.js';
 import type { SourceControl } from './source/source-control.js';
+import { registerSourceMetrics } from './source/source-metrics.js';
 import { SourceService } from './source/source-service.js';
 import { StatService } from './stat/stat-service.js';
 import { StrategyDesk } from './strategies/strategy-desk.js';
@@ -165,6 +166,10 @@ export class SchedulerCore {
     });
     this.hosts = new HostService(this.state, this.#seeds, this.durable);
     this.stat = new StatService(this.state);
+    registerSourceMetrics(metrics.registry, {
+      leases: () => options.source.leases.count,
+      subscribers: () => this.subscribers.count,
+    });
     this.source = new SourceService({ leases: options.source.leases, resources, scheduler, clock, log });
     this.jobs = createJobs({
       state: this.state,

@@ -10,6 +10,8 @@ const REPORT_INTERVAL_MS = 2000;
 const SILENCE_MS = 4 * REPORT_INTERVAL_MS;
 /** How often a caller that waits is looked at, and a holder's allowance. */
 const LOOK_INTERVAL_MS = 500;
+/** A look that is so late says that this process stood still: reports may have come that were not read yet. */
+const OWN_LATENESS_MS = 2000;
 
 export type HoldCall = StreamCall<extSource.HoldSourceRequest, extSource.SourceGrant>;
 
@@ -46,6 +48,7 @@ class Hold {
   #handle: LeaseHandle | undefined;
   #timer: Timer | undefined;
   #heardAtMs: number;
+  #lookedAtMs: number;
   #told = '';
   #isAsking = false;
   #isOver = false;
@@ -56,6 +59,7 @@ class Hold {
     private readonly onOver: () => void,
   ) {
     this.#heardAtMs = options.clock.nowMs();
+    this.#lookedAtMs = this.#heardAtMs;
     call.onMessage((message) => {
       this.#receive(message);
     });
@@ -126,9 +130,13 @@ class Hold {
   #look(): void {
     const request = this.#first;
     if (this.#isOver || request === undefined) return;
+    const nowMs = this.options.clock.nowMs();
+    const wasStandingStill = nowMs - this.#lookedAtMs > LOOK_INTERVAL_MS + OWN_LATENESS_MS;
+    this.#lookedAtMs = nowMs;
+    if (wasStandingStill) this.#heardAtMs = nowMs;
     if (this.#handle === undefined) {
       if (!this.#isAsking) this.#ask(request);
-    } else if (this.options.clock.nowMs() - this.#heardAtMs > SILENCE_MS) {
+    } else if (nowMs - this.#heardAtMs > SILENCE_MS) {
       const { resources, scheduler } = this.options;
       const peer = resources.peers.get(asPeerId(request.peerId));
       this.#refuse(`no report for ${SILENCE_MS / 1000} s`, '');
