@@ -141,6 +141,7 @@ export class SchedulerApp {
       undo.push(async () => {
         grpc.strategy.setServing(false);
         core.stop();
+        await core.durable.settled();
         await nest.close();
       });
       const [port = 0] = grpc.strategy.ports;

@@ -422,6 +422,22 @@ describe.each(stores)('durable tasks %s', (_store, changes) => {
         expect(await kind.statPeer(owner.peerId)).toMatchObject({ state: 'Succeeded' });
       });
 
+      it('that found no host are made when one has come', async () => {
+        await onlyThese();
+        const taskId = `${kindName}-late`;
+        await uploaded(taskId, { replicas: 2n });
+        const late = await keeper(taskId);
+        await waitFor(
+          async () => {
+            // As the interval of garbage collection does.
+            await cluster.app.core.durable.collectHosts();
+            return (await kind.statTask(taskId)).currentPersistentReplicaCount === 2n;
+          },
+          { what: 'the late host to fetch its replica' },
+        );
+        expect(late.daemon.called('download').filter((call) => call.taskId === taskId)).toHaveLength(1);
+      });
+
       it('an upload whose host leaves has failed, and can be begun again', async () => {
         const owner = await ids(`${kindName}-upload-left`);
         await kind.uploadStarted(owner);

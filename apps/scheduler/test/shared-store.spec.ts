@@ -67,6 +67,27 @@ if (missing !== undefined) console.warn(`skip: schedulers that share a store: ${
     expect(await child.end()).toBe('OK');
   });
 
+  it('a peer whose scheduler stops is nobody’s parent afterwards', async () => {
+    const child = { hostId: '', taskId: 'stopped', peerId: 'stopped-child' };
+    {
+      await using first = await start();
+      const kind = new KindClient('persistentCache', first.client);
+      const owner = { hostId: await first.host('stopped-owner'), taskId: 'stopped', peerId: 'stopped-owner' };
+      await kind.uploadStarted(owner);
+      await kind.uploadFinished(owner);
+      child.hostId = await first.host('stopped-child');
+      const peer = kind.announce(child);
+      await peer.register();
+      await peer.parents();
+      await peer.started();
+      await waitFor(async () => (await kind.statPeer(child.peerId)).state === 'Running', { what: 'the peer to run' });
+    }
+    await using second = await start();
+    const kind = new KindClient('persistentCache', second.client);
+    expect(await kind.statPeer(child.peerId)).toMatchObject({ state: 'Failed' });
+    expect(await kind.statTask('stopped')).toMatchObject({ currentReplicaCount: 1n });
+  });
+
   it('write the keys and fields that the manager reads, in database 0', async () => {
     await using cluster = await start();
     const kind = new KindClient('persistent', cluster.client);

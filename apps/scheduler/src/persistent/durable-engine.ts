@@ -85,14 +85,23 @@ export class DurableEngines {
     void this.#ifGone(hostId);
   }
 
-  /** Looks for hosts that have gone while no scheduler knew them in memory. Never rejects. */
+  /**
+   * Looks for hosts that have gone while no scheduler knew them in memory, and for hosts for replicas that are missing.
+   * Never rejects.
+   */
   async collectHosts(): Promise<void> {
+    for (const { tasks } of [this.persistent, this.persistentCache]) tasks.options.replicator.retry();
     try {
       const gone = (await this.#sharedHosts?.gone()) ?? [];
       for (const hostId of gone) await this.#hostGone(hostId);
     } catch (error) {
       this.#log.debug({ err: error }, 'hosts that have gone could not be looked for');
     }
+  }
+
+  /** Resolves when what was said at the end of the streams has been written. Never rejects. */
+  async settled(): Promise<void> {
+    await Promise.all([this.persistent.tasks.settled(), this.persistentCache.tasks.settled()]);
   }
 
   close(): void {

@@ -242,9 +242,7 @@ export class DurableSession<Req, Res> {
   /** Pieces are hints for others: that they cannot be written is no reason to fail a download. */
   #writePieces(own: Registered): void {
     if (this.#isOver || !this.#hasUnwrittenPieces) return;
-    this.#write(own, {}).catch((error: unknown) => {
-      this.options.tasks.options.log.debug({ err: error, peerId: own.peer.id }, 'finished pieces could not be written');
-    });
+    this.options.tasks.inBackground('write finished pieces', this.#write(own, {}));
   }
 
   async #finish(own: Registered, event: 'Succeeded' | 'Failed'): Promise<void> {
@@ -326,11 +324,10 @@ export class DurableSession<Req, Res> {
   /** A peer whose stream has ended without its last report gives nothing to anybody. */
   #abandon(own: Registered): void {
     if (own.peer.state === 'Succeeded' || own.peer.state === 'Failed') return;
-    const { store, log, nowMs } = this.options.tasks.options;
+    const { tasks } = this.options;
+    const { store, nowMs } = tasks.options;
     own.peer = { ...own.peer, state: 'Failed', updatedAtMs: nowMs() };
-    store.retirePeer(own.peer).catch((error: unknown) => {
-      log.debug({ err: error, peerId: own.peer.id }, 'an abandoned peer could not be taken out of the store');
-    });
+    tasks.inBackground('take an abandoned peer out of the store', store.retirePeer(own.peer));
   }
 
   /** What counts a report that may fail. */

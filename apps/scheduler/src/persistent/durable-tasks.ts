@@ -33,6 +33,7 @@ export interface DurableTasksOptions {
  */
 export class DurableTasks {
   readonly #abort = new AbortController();
+  readonly #background = new Set<Promise<void>>();
 
   constructor(readonly options: DurableTasksOptions) {}
 
@@ -135,6 +136,22 @@ export class DurableTasks {
       }
       if (peer.isPersistent && peer.state === 'Succeeded') replicator.replicate(peer.taskId, new Set([hostId]));
     }
+  }
+
+  /** Runs something that nobody waits for; a failure is only logged. */
+  inBackground(what: string, work: Promise<void>): void {
+    const { log, kind } = this.options;
+    const run = work
+      .catch((error: unknown) => {
+        log.debug({ err: error, kind: kind.name }, `could not ${what}`);
+      })
+      .finally(() => this.#background.delete(run));
+    this.#background.add(run);
+  }
+
+  /** Resolves when nothing runs in the background any more, but for replication. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#background);
   }
 
   close(): void {

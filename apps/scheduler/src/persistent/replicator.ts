@@ -43,6 +43,8 @@ export class Replicator {
   /** Tasks to work on, with the hosts that are not to get a replica. */
   readonly #waiting = new Map<string, ReadonlySet<string>>();
   readonly #running = new Map<string, Promise<void>>();
+  /** Tasks for which no host was found; hosts may have come since. */
+  readonly #short = new Set<string>();
 
   constructor(private readonly options: ReplicatorOptions) {}
 
@@ -54,13 +56,16 @@ export class Replicator {
     this.#startNext();
   }
 
-  /** Resolves when nothing is under way any more. */
-  async idle(): Promise<void> {
-    while (this.#running.size > 0) await Promise.all(this.#running.values());
+  /** Sees again to tasks that could not be given all their replicas. */
+  retry(): void {
+    const taskIds = [...this.#short];
+    this.#short.clear();
+    for (const taskId of taskIds) this.replicate(taskId);
   }
 
   close(): void {
     this.#waiting.clear();
+    this.#short.clear();
     this.#abort.abort(new DfError('unavailable', 'the scheduler is shutting down'));
   }
 
@@ -120,6 +125,7 @@ export class Replicator {
       hosts.announced().filter((host) => !holders.has(host.id) && !excluded.has(host.id) && hasRoom(host, task)),
     );
     const made = await this.#fetchBy(free.slice(0, missing * TRIES_PER_REPLICA), task, missing, signal);
+    if (made < missing && this.#short.size < MAX_WAITING_TASKS) this.#short.add(taskId);
     log.info({ taskId, kind: kind.name, made, missing: missing - made }, 'replicas have been made');
   }
 
