@@ -13,7 +13,7 @@ import { hashPassword } from './auth/password.js';
 import { INITIAL_ROOT_PASSWORD } from './auth/accounts.service.js';
 import { SessionTokens } from './auth/session-tokens.js';
 import { ObjectStorage } from './buckets/object-storage.js';
-import { startSecurity } from './certificates/security.js';
+import type { Security, SecurityOptions } from './certificates/security.js';
 import { SystemClock } from './clock.js';
 import { jobSettings } from './config/job-config.js';
 import { parseListenAddress, type ListenAddress } from './config/manager-config.js';
@@ -115,7 +115,7 @@ async function start(options: StartOptions, opened: (() => Promise<void>)[]): Pr
   const { jwt } = config.auth;
   const key = await signingKey(jwt.key, settings.dataDirectory, kv.kind === 'redis' ? kv.store : undefined);
 
-  const security = config.security.enable ? await startSecurity({ settings, database, clock, news, log }) : undefined;
+  const security = config.security.enable ? await secured({ settings, database, clock, news, log }) : undefined;
   if (security) opened.push(() => security.stop());
 
   const jobs = openJobParts({
@@ -197,6 +197,12 @@ async function start(options: StartOptions, opened: (() => Promise<void>)[]): Pr
     get: (token) => app.get(token as never),
     stop: () => closeAll(opened),
   };
+}
+
+/** Loaded only where it is on: nobody else pays for it. */
+async function secured(options: SecurityOptions): Promise<Security> {
+  const { startSecurity } = await import('./certificates/security.js');
+  return startSecurity(options);
 }
 
 function openKv(settings: ManagerSettings, log: Logger): Kv {

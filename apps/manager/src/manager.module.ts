@@ -4,7 +4,6 @@ import { ApplicationsModule } from './applications/applications.module.js';
 import { AuditModule } from './audit/audit.module.js';
 import { AuthModule } from './auth/auth.module.js';
 import { BucketsModule } from './buckets/buckets.module.js';
-import { CertificatesModule } from './certificates/certificates.module.js';
 import type { Security } from './certificates/security.js';
 import { ClustersModule } from './clusters/clusters.module.js';
 import { ConfigsModule } from './configs/configs.module.js';
@@ -37,7 +36,7 @@ export class ManagerModule {
         InstancesModule.on(platform, jobs),
         NotifyModule.on(platform),
         jobs,
-        ...(security ? [CertificatesModule.on(platform, security)] : []),
+        ...(security ? [security.module(platform)] : []),
         users,
         OauthModule.on(platform, auth, users),
         BucketsModule.on(platform, auth, parts.objectStorage),

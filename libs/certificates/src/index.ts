@@ -24,4 +24,3 @@ export {
   type JoinToken,
   parseJoinToken,
 } from './join-token.js';
-export { seal, unseal } from './sealed-key.js';

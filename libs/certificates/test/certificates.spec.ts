@@ -12,10 +12,9 @@ import {
   parseJoinToken,
   pemOfCertificate,
   readRequest,
-  seal,
   signRequest,
-  unseal,
 } from '../src/index.js';
+import { seal, unseal } from '../src/sealing.js';
 
 const HOUR_MS = 3_600_000;
 const SUBJECT = { commonName: 'peer', names: ['127.0.0.1', '::1', 'node-7.example'] };

@@ -5,9 +5,8 @@ import {
   DEFAULT_AUTHORITY_VALIDITY_MS,
   fingerprintOf,
   type KeyedCertificate,
-  seal,
-  unseal,
 } from '@dragonfly/certificates';
+import { seal, unseal } from '@dragonfly/certificates/sealing';
 import { DfError } from '@dragonfly/errors';
 import { CertificateAuthorityEntity, type Database, insertRow } from '@dragonfly/persistence';
 import type { Clock } from '../clock.js';

@@ -8,12 +8,18 @@ import {
 } from './certificates.controller.js';
 import { CertificatesGrpcController } from './certificates.grpc-controller.js';
 import { CertificatesService } from './certificates.service.js';
-import type { Security } from './security.js';
+
+/** What exists before the application. */
+export interface CertificateParts {
+  readonly authorities: Authorities;
+  readonly certificates: CertificatesService;
+  readonly calls: CertificateCalls;
+}
 
 /** Certificates of the cluster; there when `security.enable` is on. */
 @Module({})
 export class CertificatesModule {
-  static on(platform: DynamicModule, security: Security): DynamicModule {
+  static on(platform: DynamicModule, parts: CertificateParts): DynamicModule {
     return {
       module: CertificatesModule,
       imports: [platform],
@@ -24,9 +30,9 @@ export class CertificatesModule {
         CertificatesGrpcController,
       ],
       providers: [
-        { provide: Authorities, useValue: security.authorities },
-        { provide: CertificatesService, useValue: security.certificates },
-        { provide: CertificateCalls, useValue: security.calls },
+        { provide: Authorities, useValue: parts.authorities },
+        { provide: CertificatesService, useValue: parts.certificates },
+        { provide: CertificateCalls, useValue: parts.calls },
       ],
     };
   }

@@ -4,12 +4,14 @@ import { DfError } from '@dragonfly/errors';
 import type { Database } from '@dragonfly/persistence';
 import type { LiveServerTls } from '@dragonfly/rpc';
 import type { Logger } from '@dragonfly/telemetry';
+import type { DynamicModule } from '@nestjs/common';
 import type { Clock } from '../clock.js';
 import type { ManagerSettings } from '../config/settings.js';
 import { secretFile } from '../config/secret-file.js';
 import type { News } from '../notify/news.js';
 import { Authorities } from './authorities.js';
 import { CertificateCalls } from './certificate-calls.js';
+import { CertificatesModule } from './certificates.module.js';
 import { CertificatesService } from './certificates.service.js';
 import { startJoinServer } from './join-server.js';
 import { OwnCertificate, ownNames } from './own-certificate.js';
@@ -22,6 +24,8 @@ export interface Security {
   readonly authorities: Authorities;
   readonly certificates: CertificatesService;
   readonly calls: CertificateCalls;
+  /** What of it the application serves. */
+  module(platform: DynamicModule): DynamicModule;
   /** For the gRPC port. */
   readonly tls: LiveServerTls;
   /** Opens the port for those that join. @returns its number */
@@ -65,6 +69,7 @@ export async function startSecurity({ settings, database, clock, news, log }: Se
     authorities,
     certificates,
     calls,
+    module: (platform) => CertificatesModule.on(platform, { authorities, certificates, calls }),
     tls: { live, isRevoked: (serial) => certificates.isRevoked(serial) },
     serveJoining: async (host) => {
       const address = `${host.includes(':') ? `[${host}]` : host}:${security.joinPort}`;
