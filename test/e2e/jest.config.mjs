@@ -1,1 +1,4 @@
-export { default } from '../../jest.base.mjs';
+import base from '../../jest.base.mjs';
+
+/** Processes on a machine that may be busy with other things: no test is bounded tighter unless it says so itself. */
+export default { ...base, testTimeout: 120_000 };

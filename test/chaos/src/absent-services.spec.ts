@@ -5,8 +5,8 @@ import { ChaosCluster, RESTORE_TIMEOUT_MS } from './chaos-cluster.js';
 import { expectClearFailure, expectRight } from './expectations.js';
 
 const MIB = 1024 * 1024;
-const START_TIMEOUT_MS = 120_000;
-const TEST_TIMEOUT_MS = 120_000;
+const START_TIMEOUT_MS = 180_000;
+const TEST_TIMEOUT_MS = 240_000;
 /** A download with a service that is not there; a second where the machine has nothing else to do. */
 const DEAD_SERVICE_COST_MS = 20_000;
 /** The same when it is there and stands still, which nothing but time tells. */

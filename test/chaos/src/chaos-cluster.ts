@@ -30,7 +30,7 @@ import { piecesInStore, type StoredPieces } from './daemon-store.js';
 import { hasEnded } from './process-figures.js';
 
 const REPOSITORY = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
-const READY_TIMEOUT_MS = 60_000;
+const READY_TIMEOUT_MS = 120_000;
 /** Of a hook that calls {@link ChaosCluster.restore}: everything not ready, and not ready again after a new start. */
 export const RESTORE_TIMEOUT_MS = 2 * READY_TIMEOUT_MS + 30_000;
 /** Characters of each log that a failure shows. */

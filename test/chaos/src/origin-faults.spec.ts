@@ -3,7 +3,7 @@ import { ChaosCluster, RESTORE_TIMEOUT_MS } from './chaos-cluster.js';
 import { expectClearFailure, expectRight } from './expectations.js';
 
 const MIB = 1024 * 1024;
-const START_TIMEOUT_MS = 120_000;
+const START_TIMEOUT_MS = 180_000;
 const TEST_TIMEOUT_MS = 120_000;
 
 describe('an origin', () => {

@@ -6,7 +6,7 @@ import { expectClearFailure, expectRight } from './expectations.js';
 import { SmallDisk } from './small-disk.js';
 
 const MIB = 1024 * 1024;
-const START_TIMEOUT_MS = 120_000;
+const START_TIMEOUT_MS = 180_000;
 const TEST_TIMEOUT_MS = 120_000;
 /** Room for the store of peer-2. */
 const STORE_MIB = 56;

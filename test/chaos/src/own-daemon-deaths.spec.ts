@@ -5,8 +5,8 @@ import { expectClearFailure, expectNoneAgain, expectRight, trafficOf } from './e
 import { SlowFiles } from './slow-files.js';
 
 const MIB = 1024 * 1024;
-const START_TIMEOUT_MS = 120_000;
-const TEST_TIMEOUT_MS = 150_000;
+const START_TIMEOUT_MS = 180_000;
+const TEST_TIMEOUT_MS = 240_000;
 /** What the origin may have handed to connections of a process before it noticed that the process was killed. */
 const IN_FLIGHT_BYTES = 2 * MIB;
 const WENT_ON = /waiting up to 10 s for it to come back\n.*a daemon answers again/;

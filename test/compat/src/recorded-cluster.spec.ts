@@ -25,8 +25,8 @@ describe('what real daemons said to a cluster when they were recorded', () => {
   it('is answered by our manager with its schedulers', async () => {
     const events = recording('manager');
     const replayed = await replay(events, { grpc: cluster.managerEndpoint });
-    // Where the scheduler is differs; what is told of it does not.
-    const ofThePlace = ['ip'];
+    // Where the scheduler is differs, and what it can do besides downloads grows.
+    const ofThePlace = ['ip', 'features'];
     expect(replayedAnswers(events, replayed, ofThePlace)).toEqual(recordedAnswers(events, ofThePlace));
     const { host, port } = cluster.schedulerEndpoint;
     expect(replayedAnswers(callsTo(events, 'ListSchedulers'), replayed)[0]).toMatchObject({

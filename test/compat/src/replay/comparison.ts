@@ -53,7 +53,7 @@ function finished(events: readonly SessionEvent[]): { call: number; path: string
 
 function comparable(value: unknown, ofThePlace: readonly string[]): unknown {
   if (Array.isArray(value)) return value.map((item) => comparable(item, ofThePlace));
-  if (typeof value !== 'object' || value === null || value instanceof Uint8Array || value instanceof Date) return value;
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value) || value instanceof Date) return value;
   const entries = Object.entries(value).filter(
     ([key, field]) => field !== undefined && !OF_THE_MOMENT.has(key) && !ofThePlace.includes(key),
   );
