@@ -65,7 +65,7 @@ if (
   !(wanted && !wanted.includes('chaos'))
 ) {
   console.log(
-    'shortened: the leak test of chaos (200 downloads and 100 reconnects instead of 2,000 and 1,000): ./test.sh --long',
+    'shortened: the leak test of chaos (200 downloads and 100 reconnects instead of 2,000 and 1,000) and its crowd at the origin (24 daemons instead of 64): ./test.sh --long',
   );
 }
 console.log(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
