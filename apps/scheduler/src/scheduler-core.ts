@@ -27,6 +27,7 @@ import type { SchedulerState } from './scheduler-state.js';
 import { type SeedCounts, SeedDirectory } from './seeds/seed-directory.js';
 import type { SeedProbe } from './seeds/seed-probe.js';
 import { GrpcSeedGateway } from './seeds/seed-trigger.js';
+import type { SourceLeaseTable } from './source/lease-table.js';
 import type { SourceControl } from './source/source-control.js';
 import { registerSourceMetrics } from './source/source-metrics.js';
 import { SourceService } from './source/source-service.js';
@@ -79,6 +80,7 @@ export class SchedulerCore {
   readonly records: Records | undefined;
   readonly subscribers: Subscribers;
   readonly #pusher: ParentPusher;
+  readonly #leases: SourceLeaseTable;
   readonly durable: DurableEngines;
   readonly #seeds: SeedDirectory;
   readonly #gateway: GrpcSeedGateway;
@@ -114,6 +116,7 @@ export class SchedulerCore {
     this.subscribers = new Subscribers(resources, hosts);
     const pusher = new ParentPusher({ scheduler: () => scheduler, subscribers: this.subscribers, hosts, clock });
     this.#pusher = pusher;
+    this.#leases = options.source.leases;
     const scheduler: ParentScheduler = new ParentScheduler({
       clock,
       random: options.random,
@@ -196,6 +199,7 @@ export class SchedulerCore {
   stop(): void {
     this.garbage.stop();
     this.jobs.runner.close();
+    this.#leases.keepAll();
     // First: the end of one stream would otherwise answer peers that wait for it.
     this.state.scheduler.close();
     for (const session of [...this.#sessions]) session.shutDown();

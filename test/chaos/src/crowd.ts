@@ -94,6 +94,10 @@ export class Crowd implements AsyncDisposable {
     await this.schedulers[number]?.process.kill('SIGKILL');
   }
 
+  async stopScheduler(number: number): Promise<void> {
+    await this.schedulers[number]?.process.stop();
+  }
+
   async restartScheduler(number: number): Promise<void> {
     const scheduler = this.schedulers[number];
     if (scheduler === undefined) throw new Error(`no scheduler ${number}`);

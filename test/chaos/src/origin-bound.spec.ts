@@ -113,6 +113,16 @@ describe('a crowd of daemons that starts in the same instant reads the origin', 
     expect(result.ratio).toBeLessThanOrEqual(1 + TOLERANCE);
   });
 
+  it('once, when their only scheduler is stopped properly and started again', async () => {
+    const result = await run('scheduler stopped and started', { schedulers: 1 }, async (crowd) => {
+      await crowd.stopScheduler(0);
+      await crowd.restartScheduler(0);
+      return 0;
+    });
+    expect(result).toMatchObject({ outcomes: ALL, areOutputsRight: true });
+    expect(result.ratio).toBeLessThanOrEqual(1 + TOLERANCE);
+  });
+
   describe('with a manager and schedulers that share a Redis', () => {
     let redis: RedisServer | undefined;
     beforeAll(async () => {

@@ -105,11 +105,6 @@ export class JournalLeaseBackend implements LeaseBackend {
 
   async close(): Promise<void> {
     this.#forgetting.cancel();
-    for (const entry of [...this.#live.values()]) {
-      this.#live.delete(entry.serial);
-      entry.isReleased = true;
-      void this.#append({ serial: entry.serial, taskId: entry.taskId });
-    }
     await this.#writing;
     await this.file.close();
   }

@@ -67,10 +67,7 @@ export class KvLeaseBackend implements LeaseBackend {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#timer?.cancel();
-    // What is left is given back, so that another scheduler need not wait for its end.
-    const left = [...this.#entries];
-    for (const entry of left) this.#release(entry);
-    await Promise.all(left.map((entry) => entry.work));
+    await Promise.all([...this.#entries].map((entry) => entry.work));
   }
 
   async #claimInStore(taskId: string, holder: LeaseHolder, value: string): Promise<OwnedLease | ForeignLease> {

@@ -20,6 +20,7 @@ export interface ForeignLease {
 export interface LeaseBackend {
   /** Takes one of the task's leases, or that of the same host over. Answers at once where it can. */
   claim(taskId: string, holder: LeaseHolder): OwnedLease | Promise<OwnedLease | ForeignLease>;
+  /** Leases that are held stay written down: their hosts may go on reading. */
   close(): Promise<void>;
 }
 

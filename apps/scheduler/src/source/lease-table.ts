@@ -24,6 +24,7 @@ interface Slot {
 export class SourceLeaseTable implements LeaseAuthority {
   readonly #slots = new Map<string, Slot[]>();
   #count = 0;
+  #isStopping = false;
 
   /** @param limit hosts that may read the source of one task at a time */
   constructor(
@@ -31,6 +32,14 @@ export class SourceLeaseTable implements LeaseAuthority {
     private readonly limit: number,
     private readonly budget: OriginBudget = NO_BUDGET,
   ) {}
+
+  /**
+   * From now on no lease ends: the streams that hold them are about to be cut by this scheduler's stop, while their hosts
+   * go on reading. These take their leases over elsewhere, or from the next run; the others end with their time.
+   */
+  keepAll(): void {
+    this.#isStopping = true;
+  }
 
   /** Leases that are held now, or being asked for. */
   get count(): number {
@@ -114,7 +123,7 @@ export class SourceLeaseTable implements LeaseAuthority {
         slot.owned?.passTo(holder);
       },
       release: () => {
-        if (isReleased) return;
+        if (isReleased || this.#isStopping) return;
         isReleased = true;
         slot.users -= 1;
         if (slot.users > 0) return;

@@ -51,7 +51,9 @@ export class SourceControl {
     return new SourceControl(new SourceLeaseTable(memoryBackend, readers), memoryBackend, NO_BUDGET);
   }
 
+  /** @returns when nothing is written any more; leases that are held stay written */
   async close(): Promise<void> {
+    this.leases.keepAll();
     this.budget.close();
     await this.backend.close();
   }
