@@ -67,5 +67,5 @@ describe('a full disk', () => {
     } finally {
       execFileSync('umount', [directory.path]);
     }
-  });
+  }, 30_000);
 });

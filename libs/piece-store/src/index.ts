@@ -13,7 +13,8 @@ export { scanJournal, type JournalRecord, type JournalScan } from './journal-rec
 export { MAX_PIECES_PER_TASK } from './piece-table.js';
 export type { TaskEnd } from './piece-events.js';
 export type { PieceWriter } from './piece-writer.js';
-export { StoredTask, type OpenedPiece, type PieceState } from './stored-task.js';
+export type { OpenedPiece } from './content-access.js';
+export { StoredTask, type PieceState } from './stored-task.js';
 export {
   TASK_KINDS,
   type PieceCommit,

@@ -1,7 +1,8 @@
 import { DfError } from '@dragonfly/errors';
+import { ContentAccess, type OpenedPiece } from './content-access.js';
 import { ContentGuard } from './content-guard.js';
 import { checkContentLength, lengthOfPiece } from './content-length.js';
-import type { DescriptorCache, DescriptorLease } from './descriptor-cache.js';
+import type { DescriptorCache } from './descriptor-cache.js';
 import { digestOfFile, splitDigest } from './digest.js';
 import type { FileCloner } from './file-cloner.js';
 import { syncFileData, truncateFile } from './file-io.js';
@@ -10,6 +11,7 @@ import type { OutputOptions, OutputOutcome } from './output.js';
 import { PieceEvents, type TaskEnd } from './piece-events.js';
 import { PieceWriter, type PieceWriterHost } from './piece-writer.js';
 import { TaskOutput } from './task-output.js';
+import { taskError } from './task-error.js';
 import { snapshotRecords, type TaskState } from './task-state.js';
 import type { PieceCommit, PieceRecord, StoreLog, SyncPolicy, TaskFailure, TaskKind, TaskMeta } from './task-types.js';
 import { WriteTurns } from './write-turns.js';
@@ -18,16 +20,6 @@ import { WriteTurns } from './write-turns.js';
 const TOUCH_INTERVAL_MS = 60_000;
 
 export type PieceState = 'absent' | 'in-progress' | 'present';
-
-/** A piece ready to be sent. */
-export interface OpenedPiece {
-  readonly piece: PieceRecord;
-  /** Belongs to the store; valid until `release`, also when the task is deleted meanwhile. */
-  readonly fd: number;
-  readonly fileOffset: number;
-  readonly lengthBytes: number;
-  release(): void;
-}
 
 export interface StoredTaskOptions {
   readonly state: TaskState;
@@ -51,11 +43,11 @@ export class StoredTask {
   readonly #state: TaskState;
   readonly #journal: Journal;
   readonly #guard: ContentGuard;
+  readonly #content: ContentAccess;
   readonly #output: TaskOutput;
   readonly #writerHost: PieceWriterHost;
   readonly #writers = new Map<number, PieceWriter>();
   readonly #events = new PieceEvents();
-  #leases = 0;
   #pins = 0;
   #isDeleted = false;
   #touchJournalledAtMs: number;
@@ -71,7 +63,7 @@ export class StoredTask {
       syncPolicy: options.syncPolicy,
       bootId: options.bootId,
       lastBootId: options.state.lastBootId,
-      syncContent: () => this.#withContent((fd) => syncFileData(fd)),
+      syncContent: () => this.#content.use((fd) => syncFileData(fd)),
       snapshot: () => snapshotRecords(this.#state, options.bootId),
     });
     this.#guard = new ContentGuard({
@@ -80,6 +72,13 @@ export class StoredTask {
       descriptors: options.descriptors,
       journal: this.#journal,
       log: options.log,
+    });
+    this.#content = new ContentAccess({
+      state: this.#state,
+      contentPath: options.contentPath,
+      descriptors: options.descriptors,
+      guard: this.#guard,
+      ensureAlive: () => this.#ensureAlive(),
     });
     this.#output = new TaskOutput({
       state: this.#state,
@@ -158,7 +157,7 @@ export class StoredTask {
 
   /** Somebody reads, writes or has pinned it: it is not evicted. */
   get isInUse(): boolean {
-    return this.#leases > 0 || this.#pins > 0 || this.#writers.size > 0;
+    return this.#content.isInUse || this.#pins > 0 || this.#writers.size > 0;
   }
 
   /** Finished pieces, ascending. */
@@ -236,35 +235,8 @@ export class StoredTask {
    * Opens a piece for sending. A suspect piece (see `ContentGuard`) is checked first.
    * @throws DfError `not-found` when it is absent, or was found to be wrong and dropped just now
    */
-  async openForRead(number: number, signal?: AbortSignal): Promise<OpenedPiece> {
-    for (;;) {
-      if (!this.#state.table.has(number)) throw this.#error('not-found', `piece ${number} is not stored`);
-      const generation = this.#guard.generation;
-      const lease = await this.#lease();
-      try {
-        const isGood = await this.#guard.admit(number, lease.fd);
-        signal?.throwIfAborted();
-        const piece = this.piece(number);
-        if (!isGood || piece === undefined) {
-          throw this.#error('not-found', `piece ${number} was damaged and is dropped`);
-        }
-        // The content moved to a private file meanwhile: what was opened is the user's file now.
-        if (this.#guard.generation !== generation) {
-          lease.release();
-          continue;
-        }
-        return {
-          piece,
-          fd: lease.fd,
-          fileOffset: piece.offsetBytes,
-          lengthBytes: piece.lengthBytes,
-          release: () => lease.release(),
-        };
-      } catch (error) {
-        lease.release();
-        throw DfError.from(error);
-      }
-    }
+  openForRead(number: number, signal?: AbortSignal): Promise<OpenedPiece> {
+    return this.#content.openPiece(number, signal);
   }
 
   /**
@@ -272,7 +244,7 @@ export class StoredTask {
    * @returns the numbers of those that were wrong; they are absent now
    */
   ensureVerified(signal?: AbortSignal): Promise<number[]> {
-    return this.#withContent(() => this.#guard.admitAll(signal));
+    return this.#content.use(() => this.#guard.admitAll(signal));
   }
 
   /**
@@ -291,7 +263,7 @@ export class StoredTask {
       if (this.#state.table.lengthOf(number) === expected) continue;
       throw this.#error('invalid-argument', `piece ${number} does not fit a length of ${contentLengthBytes}`);
     }
-    await this.#withContent((fd) => truncateFile(fd, contentLengthBytes));
+    await this.#content.use((fd) => truncateFile(fd, contentLengthBytes));
     await this.#journal.append({ type: 'content-length', contentLengthBytes });
     this.#state.contentLengthBytes = contentLengthBytes;
   }
@@ -392,7 +364,7 @@ export class StoredTask {
     this.#ensureAlive();
     this.#output.ensureReady(undefined);
     const length = this.contentLengthBytes ?? 0;
-    return this.#withContent((fd) => digestOfFile(fd, length, algorithm, signal));
+    return this.#content.use((fd) => digestOfFile(fd, length, algorithm, signal));
   }
 
   /** For the store alone: nothing is accepted any more, and whoever waits is told. The files are the store's to remove. */
@@ -440,34 +412,6 @@ export class StoredTask {
     this.#events.ended(end, this.#error('not-found', `is ${end}, the piece will not come`));
   }
 
-  async #lease(): Promise<DescriptorLease> {
-    this.#ensureAlive();
-    const lease = await this.#options.descriptors.acquire(this.#options.contentPath).catch((error: unknown) => {
-      throw DfError.from(error);
-    });
-    this.#leases += 1;
-    let isOut = true;
-    return {
-      fd: lease.fd,
-      release: () => {
-        if (isOut) this.#leases -= 1;
-        isOut = false;
-        lease.release();
-      },
-    };
-  }
-
-  async #withContent<T>(use: (fd: number) => Promise<T>): Promise<T> {
-    const lease = await this.#lease();
-    try {
-      return await use(lease.fd);
-    } catch (error) {
-      throw DfError.from(error);
-    } finally {
-      lease.release();
-    }
-  }
-
   #lengthOfPiece(number: number): number {
     const length = lengthOfPiece(number, this.pieceLengthBytes, this.contentLengthBytes);
     if (length > 0) return length;
@@ -484,6 +428,6 @@ export class StoredTask {
   }
 
   #error(code: ConstructorParameters<typeof DfError>[0], text: string): DfError {
-    return new DfError(code, `task ${this.id}: ${text}`, { details: { taskId: this.id, kind: this.kind } });
+    return taskError(this.#state, code, text);
   }
 }
