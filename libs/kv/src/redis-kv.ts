@@ -1,7 +1,8 @@
+import { createRequire } from 'node:module';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ConnectionOptions } from 'node:tls';
 import { DfError } from '@dragonfly/errors';
-import { Redis, type RedisOptions } from 'ioredis';
+import type { Redis, RedisOptions } from 'ioredis';
 import { checkIncrement, checkKey, checkScanLimit, checkTtl } from './arguments.js';
 import { KeyValueStore, type KvCallOptions, type KvWriteOptions } from './key-value-store.js';
 import type { Kv } from './kv.js';
@@ -290,7 +291,9 @@ class RedisPubSub extends PubSub {
  */
 export function createRedisKv(options: RedisKvOptions): Kv {
   const onError = options.onError ?? ((): void => undefined);
-  const redis = new Redis(redisOptions(options));
+  // Loaded only here: a service without Redis saves some megabytes.
+  const { Redis: Client } = createRequire(import.meta.url)('ioredis') as typeof import('ioredis');
+  const redis: Redis = new Client(redisOptions(options));
   redis.on('error', onError);
   const connection = new RedisConnection(redis, options.commandTimeoutMs ?? 5_000);
   const store = new RedisKeyValueStore(connection);

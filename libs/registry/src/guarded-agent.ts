@@ -1,8 +1,9 @@
 import { lookup as systemLookup, type LookupAddress } from 'node:dns';
+import { createRequire } from 'node:module';
 import { isIP, type LookupFunction } from 'node:net';
 import { rootCertificates } from 'node:tls';
 import { DfError } from '@dragonfly/errors';
-import { Agent, buildConnector } from 'undici';
+import type { Agent } from 'undici';
 import type { AddressGuard } from './address-guard.js';
 
 /** Whom a TLS server must convince. */
@@ -50,6 +51,7 @@ export function pemOfDer(certificates: readonly Uint8Array[]): string[] {
  */
 export function guardedAgent(options: GuardedAgentOptions): Agent {
   const { guard, tls } = options;
+  const { Agent: UndiciAgent, buildConnector } = undici();
   const ca = tls?.caCertificates ?? [];
   const connect = buildConnector({
     timeout: options.connectTimeoutMs ?? 5_000,
@@ -57,7 +59,7 @@ export function guardedAgent(options: GuardedAgentOptions): Agent {
     rejectUnauthorized: tls?.insecureSkipVerify !== true,
     ...(ca.length === 0 ? {} : { ca: [...rootCertificates, ...ca] }),
   });
-  return new Agent({
+  return new UndiciAgent({
     connections: options.maxConnections ?? 16,
     connect: (target, callback) => {
       const host = target.hostname.replace(/^\[(.*)\]$/, '$1');
@@ -71,6 +73,11 @@ export function guardedAgent(options: GuardedAgentOptions): Agent {
       connect(target, callback);
     },
   });
+}
+
+/** Loaded when it is needed first: a service that asks nobody saves some megabytes. */
+export function undici(): typeof import('undici') {
+  return createRequire(import.meta.url)('undici') as typeof import('undici');
 }
 
 /** Resolves a name to those of its addresses that may be dialled; fails when there is none. */

@@ -1,6 +1,6 @@
 import { DfError } from '@dragonfly/errors';
-import { request, type Agent } from 'undici';
-import { guardedAgent, type GuardedAgentOptions } from './guarded-agent.js';
+import type { Agent } from 'undici';
+import { guardedAgent, type GuardedAgentOptions, undici } from './guarded-agent.js';
 
 /** Statuses that name another place in `location`. */
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
@@ -37,10 +37,11 @@ const DEFAULT_MAX_REDIRECTS = 5;
 
 /** HTTP for requests whose URL somebody else chose: image registries, web hooks. Bounded in time, size and redirects. */
 export class GuardedHttp {
-  readonly #agent: Agent;
+  readonly #options: GuardedAgentOptions;
+  #agent: Agent | undefined;
 
   constructor(options: GuardedAgentOptions) {
-    this.#agent = guardedAgent(options);
+    this.#options = options;
   }
 
   /**
@@ -72,14 +73,15 @@ export class GuardedHttp {
   }
 
   /** Closes all connections; requests under way fail. */
-  close(): Promise<void> {
-    return this.#agent.destroy();
+  async close(): Promise<void> {
+    await this.#agent?.destroy();
   }
 
   async #exchange(url: URL, options: GuardedRequest, signal: AbortSignal): Promise<GuardedResponse> {
     const maxBodyBytes = options.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES;
     try {
-      const answer = await request(url, {
+      this.#agent ??= guardedAgent(this.#options);
+      const answer = await undici().request(url, {
         method: options.method ?? 'GET',
         headers: options.headers ?? {},
         body: options.body ?? null,
