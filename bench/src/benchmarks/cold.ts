@@ -3,13 +3,16 @@ import { join } from 'node:path';
 import { Comparison } from '../measure/comparison.ts';
 import type { BenchmarkResult } from '../measure/report.ts';
 import { Cluster } from '../parts/cluster.ts';
-import { curl, makesOf, settleDisk, type BenchmarkContext } from './context.ts';
+import { curl, makesOf, settle, type BenchmarkContext } from './context.ts';
 
 const FILES = [
   { name: '10KiB', lengthBytes: 10 * 1024 },
   { name: '100MiB', lengthBytes: 100 * 1024 ** 2 },
   { name: '1GiB', lengthBytes: 1024 ** 3 },
 ] as const;
+
+/** Seed peer and peer each write one. */
+const COPIES = 2;
 
 /** Files that nobody has yet, through peer and seed peer: a whole dfget, against curl from the same origin. */
 export async function cold(context: BenchmarkContext): Promise<BenchmarkResult> {
@@ -30,9 +33,9 @@ export async function cold(context: BenchmarkContext): Promise<BenchmarkResult> 
     }
     for (let round = 0; round <= rounds; round += 1) {
       context.progress(`cold, round ${round} of ${rounds}`);
-      for (const { name } of FILES) {
+      for (const { name, lengthBytes } of FILES) {
         const reference = `${name}: curl`;
-        const { wallSeconds, cpuSeconds } = await curl(context, origin.url(name, 'curl'));
+        const { wallSeconds, cpuSeconds } = await curl(context, origin.url(name, 'curl'), lengthBytes);
         if (round > 0) comparison.add(round, reference, { 'wall s': wallSeconds, 'CPU s': cpuSeconds });
         for (const { subject, cluster } of clusters) {
           const figures = await coldFigures(context, cluster, name, `${subject.length}-${round}`);
@@ -56,12 +59,12 @@ async function coldFigures(context: BenchmarkContext, cluster: Cluster, name: st
   if (peer === undefined) throw new Error('no peer');
   const url = context.origin.url(name, version);
   const output = join(context.directory, 'cold-output');
-  settleDisk();
+  const size = FILES.find((file) => file.name === name)?.lengthBytes ?? NaN;
+  settle(context, COPIES * size);
   const before = cluster.cpuSeconds();
   const command = await peer.download(url, output);
   const used = cluster.cpuSeconds() - before + command.cpuSeconds;
   const { bodyBytes, requests } = await context.origin.sent(name, version);
-  const size = FILES.find((file) => file.name === name)?.lengthBytes ?? NaN;
   rmSync(output);
   for (const daemon of cluster.daemons) await daemon.forget(url);
   return {

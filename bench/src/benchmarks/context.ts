@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { rmSync } from 'node:fs';
+import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Make } from '../parts/cluster.ts';
 import type { Origin } from '../parts/origin.ts';
@@ -22,19 +22,31 @@ export function makesOf(context: BenchmarkContext): Make[] {
   return [{ kind: 'ours' }, ...(realBinaries === undefined ? [] : [{ kind: 'real', binaries: realBinaries } as const])];
 }
 
+const SCRATCH_BLOCK = Buffer.alloc(1024 * 1024, 1);
+
 /**
- * Writes out what earlier measurements left in the page cache, so that nobody pays for another one's dirty pages. No
- * measurement itself waits for the disk: neither side syncs.
+ * Makes the ground level before a measurement that writes so many bytes. What earlier ones left in the page cache is written
+ * out, so that nobody pays for another one's dirty pages; no measurement itself waits for the disk. Then as much memory as
+ * will be needed is used and freed: on a virtual machine the first use of a page costs many times the second, and whoever
+ * is measured after somebody who freed his would have it for nothing.
  */
-export function settleDisk(): void {
+export function settle(context: BenchmarkContext, writtenBytes: number): void {
+  const scratch = join(context.directory, 'scratch');
+  const descriptor = openSync(scratch, 'w');
+  try {
+    for (let bytes = 0; bytes < writtenBytes; bytes += SCRATCH_BLOCK.length) writeSync(descriptor, SCRATCH_BLOCK);
+  } finally {
+    closeSync(descriptor);
+    rmSync(scratch);
+  }
   execFileSync('sync');
 }
 
-/** The reference download: one connection, a new file. */
-export async function curl(context: BenchmarkContext, url: string): Promise<CommandFigures> {
+/** The reference download: one connection, a new file of so many bytes. */
+export async function curl(context: BenchmarkContext, url: string, lengthBytes: number): Promise<CommandFigures> {
   const output = join(context.directory, 'curl-output');
   rmSync(output, { force: true });
-  settleDisk();
+  settle(context, lengthBytes);
   const figures = await runCommand('curl', ['--silent', '--show-error', '--fail', '--output', output, url]);
   rmSync(output);
   return figures;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Comparison, type Figures } from '../measure/comparison.ts';
 import type { BenchmarkResult } from '../measure/report.ts';
 import { Cluster, type Daemon } from '../parts/cluster.ts';
-import { makesOf, settleDisk, type BenchmarkContext } from './context.ts';
+import { makesOf, settle, type BenchmarkContext } from './context.ts';
 
 const FILE = '256MiB';
 const FILE_BYTES = 256 * 1024 ** 2;
@@ -58,7 +58,7 @@ async function together(
 ): Promise<Figures> {
   const url = context.origin.url(FILE, version);
   const outputs = peers.map((_, index) => join(context.directory, `fanout-output-${index}`));
-  settleDisk();
+  settle(context, (peers.length + 1) * FILE_BYTES);
   const before = cluster.cpuSeconds();
   const startedAt = performance.now();
   await Promise.all(peers.map((peer, index) => peer.download(url, outputs[index] ?? '')));

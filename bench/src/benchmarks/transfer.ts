@@ -4,7 +4,7 @@ import { Comparison, type Figures } from '../measure/comparison.ts';
 import { cpuSeconds, peakRssMib, resetPeakRss } from '../measure/process-figures.ts';
 import type { BenchmarkResult } from '../measure/report.ts';
 import { Cluster } from '../parts/cluster.ts';
-import { curl, makesOf, settleDisk, type BenchmarkContext } from './context.ts';
+import { curl, makesOf, settle, type BenchmarkContext } from './context.ts';
 
 const GIB = 1024 ** 3;
 const FILE = '1GiB';
@@ -59,7 +59,7 @@ export async function transfer(context: BenchmarkContext): Promise<BenchmarkResu
 async function referenceFigures(context: BenchmarkContext): Promise<Figures> {
   const { origin } = context;
   const before = cpuSeconds(origin.service.pid);
-  const { wallSeconds, cpuSeconds: clientCpu } = await curl(context, origin.url(FILE, 'curl'));
+  const { wallSeconds, cpuSeconds: clientCpu } = await curl(context, origin.url(FILE, 'curl'), GIB);
   const server = cpuSeconds(origin.service.pid) - before;
   return { 'wall s': wallSeconds, 'CPU s': server + clientCpu, 'parent CPU s': server, 'child CPU s': clientCpu };
 }
@@ -71,7 +71,7 @@ async function pairFigures(context: BenchmarkContext, cluster: Cluster, version:
   const [fill, output] = [join(context.directory, 'parent-output'), join(context.directory, 'child-output')];
   // The parent's own output stays until the end: touching a hard link makes a parent check its pieces once more.
   await parent.download(url, fill);
-  settleDisk();
+  settle(context, GIB);
   for (const { pid } of [parent, child]) resetPeakRss(pid);
   const [parentBefore, childBefore] = [cpuSeconds(parent.pid), cpuSeconds(child.pid)];
   const command = await child.download(url, output);
