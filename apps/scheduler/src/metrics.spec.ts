@@ -1,7 +1,9 @@
 import type { commonV2 } from '@dragonfly/proto';
 import { ORIGINAL_FAMILIES } from '../test/support/original-metrics.js';
 import { aHost } from '../test/support/announcements.js';
+import { CountedAuthority } from './metrics/own-metrics.js';
 import { SchedulerMetrics, taskSizeLevel } from './metrics.js';
+import type { LeaseVerdict } from '@dragonfly/scheduling';
 
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
@@ -61,4 +63,29 @@ it('announced hosts have at most 256 kinds of labels, however many there are', a
   const series = text.split('\n').filter((line) => line.startsWith('dragonfly_scheduler_announce_host_total{'));
   expect(series).toHaveLength(257);
   expect(series.find((line) => line.includes('kernel_version="other"'))).toMatch(/ 744$/);
+});
+
+it('claims for leases are counted by what came of them', async () => {
+  const { registry } = new SchedulerMetrics({ waitingPeers: () => 0, version: '0.1.0' });
+  const verdicts: LeaseVerdict[] = [
+    { kind: 'busy' },
+    { kind: 'taken', holder: { hostId: 'h', peerId: 'p' } },
+    { kind: 'busy' },
+  ];
+  const authority = new CountedAuthority(
+    {
+      claim: (_, decide) => {
+        decide(verdicts.shift() ?? { kind: 'busy' });
+      },
+    },
+    registry,
+  );
+  const seen: string[] = [];
+  for (let i = 0; i < 3; i++) {
+    authority.claim({ taskId: 't', url: 'http://o/', hostId: '', peerId: '' }, ({ kind }) => seen.push(kind));
+  }
+  expect(seen).toEqual(['busy', 'taken', 'busy']);
+  const text = await registry.metrics();
+  expect(text).toContain('dragonfly_scheduler_source_lease_claims_total{result="busy"} 2\n');
+  expect(text).toContain('dragonfly_scheduler_source_lease_claims_total{result="taken"} 1\n');
 });

@@ -23,6 +23,7 @@ import { type LinkTls, linkTls } from './link-tls.js';
 import { SchedulerCore } from './scheduler-core.js';
 import { GrpcSeedProbe, type SeedProbe } from './seeds/seed-probe.js';
 import { SourceControl } from './source/source-control.js';
+import { collectDefaultMetrics } from 'prom-client';
 import { JobsController } from './jobs/jobs.controller.js';
 import { MachineryWorker } from './machinery/machinery-worker.js';
 import { jobRedis } from './machinery/redis-connections.js';
@@ -114,6 +115,7 @@ export class SchedulerApp {
       for (const step of undo.splice(0).reverse()) await step();
     };
     try {
+      if (config.metrics.enable) collectDefaultMetrics({ register: core.state.metrics.registry });
       const statusAddress = statusAddressOf(config);
       const status = await StatusServer.start({
         ...statusAddress,

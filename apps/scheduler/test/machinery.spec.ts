@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { DfError } from '@dragonfly/errors';
-import { RedisServer, waitFor } from '@dragonfly/testkit';
+import { ChildService, freePort, RedisServer, waitFor } from '@dragonfly/testkit';
 import { FakeDaemon, sendContent } from './support/fake-daemon.js';
 import { MachineryProducer } from './support/machinery-producer.js';
 import { type ConfigChanges, TestCluster } from './support/test-cluster.js';
@@ -268,6 +268,32 @@ describeWithRedis('jobs of the original manager over Redis', () => {
     await startScheduler();
     expect(await producer.result(uuid)).toMatchObject({ success_tasks: [{ url: URL }] });
   });
+
+  it('Redis that comes after the scheduler, and goes away in between, costs no job', async () => {
+    const port = await freePort();
+    const startRedis = (): Promise<ChildService> =>
+      ChildService.start({
+        name: 'redis-server',
+        command: 'redis-server',
+        args: ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'],
+        readyOutput: /Ready to accept connections/,
+      });
+    await startScheduler({ DATABASE__REDIS__ADDRS: `['127.0.0.1:${port}']` });
+    let server = await startRedis();
+    const away = new MachineryProducer(port, DATABASES);
+    try {
+      for (const url of [URL, `${URL}2`]) {
+        const uuid = await away.send(QUEUE, 'preheat', preheat({ urls: [url] }));
+        expect(await away.result(uuid)).toMatchObject({ success_tasks: [{ url }] });
+        await server.stop();
+        server = await startRedis();
+      }
+      expect(cluster.app.readiness.ready).toBe(true);
+    } finally {
+      away.close();
+      await server.stop();
+    }
+  }, 60_000);
 
   it('connections that are lost are made again, and no job is', async () => {
     await startScheduler();

@@ -16,6 +16,7 @@ type News = DeepPartial<extPush.Push>;
 /** The daemons that listen for news, one stream each. */
 export class Subscribers {
   readonly #byHost = new Map<HostId, Subscriber>();
+  #toldCount = 0;
 
   constructor(
     private readonly resources: Resources,
@@ -24,6 +25,11 @@ export class Subscribers {
 
   get count(): number {
     return this.#byHost.size;
+  }
+
+  /** News told since the start, to whomever. */
+  get toldCount(): number {
+    return this.#toldCount;
   }
 
   has(hostId: HostId): boolean {
@@ -49,7 +55,10 @@ export class Subscribers {
 
   /** Tells a host, if it listens. */
   tell(hostId: HostId, news: News): void {
-    this.#byHost.get(hostId)?.send(news);
+    const subscriber = this.#byHost.get(hostId);
+    if (subscriber === undefined) return;
+    this.#toldCount += 1;
+    subscriber.send(news);
   }
 
   close(): void {

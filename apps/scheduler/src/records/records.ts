@@ -1,7 +1,7 @@
 import type { Logger } from '@dragonfly/telemetry';
-import { Counter, type Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import type { SchedulerConfig } from '../config/scheduler-config.js';
-import { PREFIX } from '../metrics/call-counters.js';
+import { scrapedCounter } from '../metrics/own-metrics.js';
 import { RecordLog } from './record-log.js';
 import { RecordQueries } from './record-queries.js';
 
@@ -20,19 +20,12 @@ export class Records {
       log,
     });
     this.queries = new RecordQueries(this.log);
-    scraped(registry, 'download_records_written_total', 'Download records written.', () => this.log.writtenCount);
-    scraped(registry, 'download_records_dropped_total', 'Download records lost.', () => this.log.droppedCount);
+    scrapedCounter(
+      registry,
+      'download_records_written_total',
+      'Download records written.',
+      () => this.log.writtenCount,
+    );
+    scrapedCounter(registry, 'download_records_dropped_total', 'Download records lost.', () => this.log.droppedCount);
   }
-}
-
-function scraped(registry: Registry, name: string, help: string, value: () => number): void {
-  new Counter({
-    name: PREFIX + name,
-    help,
-    registers: [registry],
-    collect() {
-      this.reset();
-      this.inc(value());
-    },
-  });
 }

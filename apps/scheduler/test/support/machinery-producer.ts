@@ -21,8 +21,11 @@ export class MachineryProducer {
   readonly backend: Redis;
 
   constructor(port: number, databases: { readonly broker: number; readonly backend: number }) {
-    this.broker = new Redis({ host: '127.0.0.1', port, db: databases.broker });
-    this.backend = new Redis({ host: '127.0.0.1', port, db: databases.backend });
+    const options = { host: '127.0.0.1', port, maxRetriesPerRequest: null };
+    this.broker = new Redis({ ...options, db: databases.broker });
+    this.backend = new Redis({ ...options, db: databases.backend });
+    // They reconnect by themselves; a command that fails says so.
+    for (const redis of [this.broker, this.backend]) redis.on('error', () => undefined);
   }
 
   /** Group record, then PENDING task records, then the messages. */
@@ -96,7 +99,7 @@ export class MachineryProducer {
         const record = await this.record(uuid);
         return record !== undefined && states.includes(record.State) ? record : undefined;
       },
-      { what: `task to be ${states.join(' or ')}` },
+      { what: `task to be ${states.join(' or ')}`, timeoutMs: 30_000 },
     );
   }
 
