@@ -23,14 +23,23 @@ export class RunningManager {
     readonly grpc: managerV2.ManagerClient,
   ) {}
 
-  static async start(database: object, workHome = freshDirectory(), more: object = {}): Promise<RunningManager> {
+  static async start(
+    database: object,
+    workHome = freshDirectory(),
+    more: object = {},
+    restPort = 0,
+  ): Promise<RunningManager> {
     mkdirSync(workHome, { recursive: true });
     const file = `${workHome}/manager.yaml`;
     // JSON is YAML.
     writeFileSync(
       file,
       JSON.stringify({
-        server: { workHome, grpc: { listenIP: '127.0.0.1', port: { start: 0 } }, rest: { addr: '127.0.0.1:0' } },
+        server: {
+          workHome,
+          grpc: { listenIP: '127.0.0.1', port: { start: 0 } },
+          rest: { addr: `127.0.0.1:${restPort}` },
+        },
         metrics: { enable: true, addr: '127.0.0.1:0' },
         database,
         ...more,

@@ -4,6 +4,7 @@ import type { SecureContextOptions } from 'node:tls';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import type { Dialect } from './columns.js';
 import { entitySchemas } from './entity-schemas.js';
+import { mysqlDriver } from './mysql-timeouts.js';
 import { InitialSchema1763683200000 } from './migrations/1763683200000-initial-schema.js';
 import { Jobs1763710000000 } from './migrations/1763710000000-jobs.js';
 import { Certificates1763720000000 } from './migrations/1763720000000-certificates.js';
@@ -30,6 +31,8 @@ export interface MysqlOptions {
   poolSize?: number;
   /** Longest wait for a connection to be made, in ms. @default 10000 */
   connectTimeoutMs?: number;
+  /** Longest wait for the answer to a statement, in ms; its connection is closed then. @default 10000 */
+  queryTimeoutMs?: number;
 }
 
 export type DatabaseOptions = SqliteOptions | MysqlOptions;
@@ -90,6 +93,7 @@ function dataSourceOptions(options: DatabaseOptions): DataSourceOptions {
     username: options.user,
     password: options.password,
     database: options.database,
+    driver: mysqlDriver(options.queryTimeoutMs ?? 10_000),
     charset: 'utf8mb4',
     timezone: 'Z',
     poolSize: options.poolSize ?? 10,

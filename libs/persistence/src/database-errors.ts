@@ -15,6 +15,9 @@ const UNAVAILABLE_CODES: ReadonlySet<string> = new Set([
   'ENOTFOUND',
   'EAI_AGAIN',
   'PROTOCOL_CONNECTION_LOST',
+  'PROTOCOL_SEQUENCE_TIMEOUT',
+  'ER_QUERY_INTERRUPTED',
+  'ER_CONNECTION_KILLED',
   'ER_CON_COUNT_ERROR',
   'ER_SERVER_SHUTDOWN',
   'ER_LOCK_DEADLOCK',
@@ -23,6 +26,9 @@ const UNAVAILABLE_CODES: ReadonlySet<string> = new Set([
   'SQLITE_BUSY_SNAPSHOT',
   'SQLITE_LOCKED',
 ]);
+
+/** Failures of the driver that have no code: a connection that was closed in between, a pool with too many waiting. */
+const UNAVAILABLE_TEXT = /in closed state|Queue limit reached|Pool is closed|Connection lost/;
 
 /** The driver's own code, wherever TypeORM put it. */
 function driverCode(error: unknown): string | undefined {
@@ -60,7 +66,7 @@ export function databaseError(error: unknown): DfError {
   if (code && DUPLICATE_CODES.has(code)) {
     return new DfError('already-exists', message, { cause: error });
   }
-  if (code && UNAVAILABLE_CODES.has(code)) {
+  if ((code && UNAVAILABLE_CODES.has(code)) || UNAVAILABLE_TEXT.test(message)) {
     return new DfError('unavailable', `database: ${message || code}`, { cause: error, retryable: true });
   }
   return new DfError('internal', `database: ${message || code || 'failed'}`, { cause: error });

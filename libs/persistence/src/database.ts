@@ -5,6 +5,7 @@ import type { DataSource, EntityManager } from 'typeorm';
 import type { Dialect } from './columns.js';
 import { createDataSource, dialectOf, type DatabaseOptions } from './data-source.js';
 import { databaseError, isTransactionConflict } from './database-errors.js';
+import { withoutQueryTimeout } from './mysql-timeouts.js';
 
 export interface OpenOptions {
   /** Longest time to go on trying to connect, in ms. @default 60000 */
@@ -97,9 +98,10 @@ export class Database {
 
   /** Runs the work while no other manager of the same database runs such work. */
   async exclusively<T>(work: () => Promise<T>): Promise<T> {
-    if (this.dialect === 'sqlite') {
-      return work();
-    }
+    return this.dialect === 'sqlite' ? work() : withoutQueryTimeout(() => this.underSchemaLock(work));
+  }
+
+  private async underSchemaLock<T>(work: () => Promise<T>): Promise<T> {
     const runner = this.dataSource.createQueryRunner();
     try {
       const [row] = (await runner.query('SELECT GET_LOCK(?, ?) AS taken', [SCHEMA_LOCK_NAME, SCHEMA_LOCK_WAIT_S])) as {

@@ -286,6 +286,30 @@ describe.each(engines)('database on $name', ({ fresh, canCompareSchema }) => {
   });
 });
 
+describe('a statement that takes too long', () => {
+  it('fails as unavailable, and its connection is not used again', async () => {
+    const [, mysql] = engines;
+    if (!mysql) {
+      console.warn('skip: no MariaDB here');
+      return;
+    }
+    const options = { ...(await mysql.fresh()), queryTimeoutMs: 300, poolSize: 1 } as DatabaseOptions;
+    const database = await Database.open(options);
+    const slow = (): Promise<unknown> => database.transaction((manager) => manager.query('SELECT SLEEP(30)'));
+    await expect(slow()).rejects.toMatchObject({ code: 'unavailable', retryable: true });
+    // With one connection in the pool these would wait behind the slow one.
+    await database.ping();
+    await expect(database.manager.query('SELECT 1 AS one')).resolves.toEqual([{ one: 1 }]);
+    await database.close();
+    // Waiting for the schema lock and migrating may take longer.
+    const patient = await Database.open({ ...options, poolSize: 2 } as DatabaseOptions);
+    await expect(patient.exclusively(() => patient.manager.query('SELECT SLEEP(0.5) AS slept'))).resolves.toEqual([
+      { slept: 0 },
+    ]);
+    await patient.close();
+  });
+});
+
 describe('opening', () => {
   it('tries again until the server answers, and gives up in time with unavailable', async () => {
     let retries = 0;

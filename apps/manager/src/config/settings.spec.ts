@@ -56,6 +56,7 @@ tracing:
       user: 'df',
       password: 'secret-of-ours',
       database: 'manager',
+      queryTimeoutMs: 10_000,
     });
     expect(settings.redis).toMatchObject({ addresses: [{ host: 'cache', port: 6379 }], db: 0 });
     expect(settings.config.auth.jwt.timeout).toBe(48 * 3_600_000);

@@ -96,6 +96,7 @@ function databaseOptions(config: ManagerConfig, dataDirectory: string): Database
     user: mysql.user,
     password: mysql.password,
     database: mysql.dbname,
+    queryTimeoutMs: mysql.queryTimeout,
     ...(tls || !['', 'false'].includes(tlsConfig)
       ? { tls: tlsOptions(tls ?? {}, tlsConfig === 'skip-verify' || tlsConfig === 'preferred') }
       : {}),

@@ -200,14 +200,26 @@ function signInFailure(error: unknown): DfError {
   if (error instanceof DfError) {
     return error;
   }
-  const { code } = (error ?? {}) as { code?: unknown };
-  const isNetwork = Error.isError(error) && (error.name === 'TypeError' || error.name === 'TimeoutError');
-  if (isNetwork || (typeof code === 'string' && UNREACHABLE.has(code))) {
+  if (causesOf(error).some(isUnreachable)) {
     return new DfError('unavailable', 'the sign-in provider cannot be reached', { cause: error, retryable: true });
   }
   return new DfError('unauthenticated', `the sign-in provider refused: ${DfError.from(error).message}`, {
     cause: error,
   });
+}
+
+/** The error and what is behind it, a bounded number. */
+function causesOf(error: unknown): unknown[] {
+  const causes: unknown[] = [];
+  for (let cause = error; cause && causes.length < 8; cause = (cause as { cause?: unknown }).cause) {
+    causes.push(cause);
+  }
+  return causes;
+}
+
+function isUnreachable(error: unknown): boolean {
+  const { code, name, message } = error as { code?: unknown; name?: unknown; message?: unknown };
+  return (typeof code === 'string' && UNREACHABLE.has(code)) || name === 'TimeoutError' || message === 'fetch failed';
 }
 
 function text(value: unknown): string {
