@@ -1,17 +1,17 @@
 import { Alarm } from './alarm.js';
 import { type CandidateLimits, canServe, selectParents } from './candidates.js';
 import type { Clock } from './clock.js';
-import { type LeaseAuthority, type LeaseHandle, type LeaseVerdict, soleAuthority } from './lease-authority.js';
+import { type LeaseAuthority, soleAuthority } from './lease-authority.js';
+import { grant, isOwnElsewhere, type Lead, LeaseDesk, SOURCE_WANTED } from './lease-desk.js';
 import { sourcePolicyOf } from './priority.js';
 import type { SeedGateway, SeedTriggerResult } from './seed-gateway.js';
 import { SeedLead } from './seed-lead.js';
-import { isConnected, isOfUse, newLease, type SourceLease } from './source-lease.js';
+import { isConnected, isOfUse, type SourceLease } from './source-lease.js';
 import type { Strategy } from './strategy.js';
 import type { Peer, Task } from './task.js';
 import { dropLease, endLease, type TaskTurn } from './task-turn.js';
 import {
   hasRoomAtSource,
-  isAlive,
   leaseDeadlineMs,
   mayGoToSource,
   mayJoinAtSource,
@@ -42,13 +42,7 @@ export interface ParentSchedulerOptions {
 /** Waiting peers that are looked at in one turn of the event loop when a parent has become usable. */
 const WAKE_BATCH = 128;
 
-/** A lease that somebody else has is asked for again after this time, as long as somebody waits for it. */
-const RECHECK_INTERVAL_MS = 500;
-
 const NOBODY: ReadonlySet<string> = new Set();
-
-/** An answer, or that the peer has to wait. */
-type Lead = ScheduleAnswer | 'wait';
 
 /**
  * Answers "from whom?": finds parents for peers, lets peers wait until there are some, and decides who fetches a task
@@ -61,22 +55,31 @@ type Lead = ScheduleAnswer | 'wait';
  */
 export class ParentScheduler {
   readonly #options: ParentSchedulerOptions;
-  readonly #seedLead: SeedLead;
+  readonly #desk: LeaseDesk;
   readonly #turns = new WeakMap<Task, TaskTurn>();
   /** Turns with somebody waiting; only these have their alarm set. */
   readonly #busy = new Set<TaskTurn>();
-  /** Leases of peers that are at the source beside their task's holder. */
-  readonly #joined = new Map<Peer, LeaseHandle>();
-  readonly #authority: LeaseAuthority;
   #waitingCount = 0;
   #isClosed = false;
 
   constructor(options: ParentSchedulerOptions) {
     this.#options = options;
-    this.#authority = options.authority ?? soleAuthority;
-    this.#seedLead = new SeedLead(options.seeds, options.clock, (task, turn, result) => {
+    const { clock, seeds, sourceLimits, authority = soleAuthority } = options;
+    const seedLead = new SeedLead(seeds, clock, (task, turn, result) => {
       this.#triggerEnded(task, turn, result);
     });
+    this.#desk = new LeaseDesk(
+      { clock, authority, seedLead, sourceLimits },
+      {
+        attach: (peer, nowMs) => this.#attach(peer, nowMs),
+        answer: (peer, answer) => {
+          this.#answer(peer, answer);
+        },
+        rearm: (task, turn) => {
+          this.#rearm(task, turn);
+        },
+      },
+    );
   }
 
   /** Peers that wait for an answer now. */
@@ -92,6 +95,7 @@ export class ParentScheduler {
   /** Forgets all timers; nobody that waits is answered any more. */
   close(): void {
     this.#isClosed = true;
+    this.#desk.close();
     for (const turn of this.#busy) turn.alarm.off();
   }
 
@@ -128,12 +132,12 @@ export class ParentScheduler {
     this.#dequeue(peer);
     task.detachFromParents(peer);
     // Bound for the source, or on the host that another scheduler thinks is there: it carries on what it has begun.
-    const isLeaseAlive = this.#isLeaseAlive(task, turn, nowMs) && !isOwnElsewhere(turn.lease, peer);
+    const isLeaseAlive = this.#desk.isLeaseAlive(task, turn, nowMs) && !isOwnElsewhere(turn.lease, peer);
     let lead: Lead | undefined;
     if (peer.needsBackToSource) {
       if (turn.lease?.holder === peer) lead = grant(peer, SOURCE_WANTED);
       else if (!isLeaseAlive && hasRoomAtSource(peer, undefined, this.#options.sourceLimits)) {
-        lead = this.#claim(turn, peer, nowMs, NOBODY);
+        lead = this.#desk.claim(turn, peer, nowMs, NOBODY);
       }
     }
     lead ??= this.#attach(peer, nowMs) ?? (isLeaseAlive ? 'wait' : this.#lead(turn, peer, nowMs, NOBODY));
@@ -184,7 +188,7 @@ export class ParentScheduler {
     const nowMs = this.#nowMs();
     task.detachFromParents(peer);
     task.backToSourcePeers.add(peer);
-    if (!this.#isLeaseAlive(task, turn, nowMs)) this.#adopt(turn, peer, nowMs);
+    if (!this.#desk.isLeaseAlive(task, turn, nowMs)) this.#desk.adopt(turn, peer, nowMs);
     this.heardFrom(peer);
   }
 
@@ -243,7 +247,7 @@ export class ParentScheduler {
     peer.task.backToSourcePeers.delete(peer);
     const turn = this.#turnOf(peer.task);
     const isHolder = turn.lease?.holder === peer && turn.lease !== undefined && !isConnected(turn.lease);
-    if (isHolder || this.#joined.has(peer)) this.#release(turn, peer);
+    if (isHolder || this.#desk.hasJoined(peer)) this.#release(turn, peer);
   }
 
   /** The content length has become known, or the lengths have changed. */
@@ -342,104 +346,10 @@ export class ParentScheduler {
       case 'seed-first':
         break;
       case 'requester':
-        if (!this.#mayGoNow(peer)) return 'wait';
+        if (!this.#desk.mayGoNow(peer)) return 'wait';
         break;
     }
-    return this.#claim(turn, peer, nowMs, unreachableSeeds);
-  }
-
-  /** Asks the authority for the lease; until it has decided the turn has one that is nobody's. */
-  #claim(turn: TaskTurn, peer: Peer, nowMs: number, unreachableSeeds: ReadonlySet<string>): Lead {
-    const { task } = peer;
-    const reader = { taskId: task.id, url: task.facts.url, hostId: readerHostOf(peer, turn.lease), peerId: peer.id };
-    const lease = newLease('claiming', nowMs, { unreachableSeeds });
-    endLease(turn);
-    turn.lease = lease;
-    const asked: { isInCall: boolean; verdict?: LeaseVerdict } = { isInCall: true };
-    this.#authority.claim(reader, (verdict) => {
-      if (asked.isInCall) asked.verdict = verdict;
-      else this.#decided(turn, lease, peer, verdict);
-    });
-    asked.isInCall = false;
-    if (asked.verdict === undefined) return 'wait';
-    if (!this.#take(lease, asked.verdict, nowMs)) return 'wait';
-    const lead = this.#use(turn, lease, peer);
-    if (turn.lease === lease && isNobodys(lease)) endLease(turn);
-    return lead;
-  }
-
-  /** @returns whether the lease is ours */
-  #take(lease: SourceLease, verdict: LeaseVerdict, nowMs: number): boolean {
-    lease.lastSignOfLifeMs = nowMs;
-    lease.lastProgressMs = nowMs;
-    if (verdict.kind === 'granted') {
-      lease.phase = 'held';
-      lease.handle = verdict.handle;
-      return true;
-    }
-    lease.phase = 'elsewhere';
-    lease.elsewhere = verdict.kind === 'taken' ? verdict.holder : undefined;
-    lease.recheckAtMs = nowMs + RECHECK_INTERVAL_MS;
-    return false;
-  }
-
-  /** The authority has taken its time. */
-  #decided(turn: TaskTurn, lease: SourceLease, claimant: Peer, verdict: LeaseVerdict): void {
-    if (this.#isClosed || turn.lease !== lease) {
-      if (verdict.kind === 'granted') verdict.handle.release();
-      return;
-    }
-    const { task } = claimant;
-    const nowMs = this.#nowMs();
-    if (this.#take(lease, verdict, nowMs)) {
-      // Meanwhile the one that asked may have gone, and others may have come.
-      for (const peer of [claimant, ...turn.waiters.keys()]) {
-        if (turn.lease !== lease || !isNobodys(lease)) break;
-        if (!turn.waiters.has(peer)) continue;
-        const lead = this.#attach(peer, nowMs) ?? this.#use(turn, lease, peer);
-        if (lead !== 'wait') this.#answer(peer, lead);
-      }
-      if (turn.lease === lease && isNobodys(lease)) endLease(turn);
-    } else {
-      // The reader that is known elsewhere may have come here meanwhile.
-      const reader = [...turn.waiters.keys()].find((peer) => isOwnElsewhere(lease, peer));
-      if (reader !== undefined && reader !== claimant) {
-        const lead = this.#claim(turn, reader, nowMs, NOBODY);
-        if (lead !== 'wait') this.#answer(reader, lead);
-      }
-    }
-    this.#rearm(task, turn);
-  }
-
-  /** Gives a lease that is ours, and nobody's yet, to a seed or to the peer. */
-  #use(turn: TaskTurn, lease: SourceLease, peer: Peer): Lead {
-    const wasBound = peer.needsBackToSource;
-    if (!wasBound) {
-      if (sourcePolicyOf(peer.priority) === 'seed-first' && this.#seedLead.take(turn, lease, peer)) return 'wait';
-      if (!this.#mayGoNow(peer)) return 'wait';
-    }
-    lease.holder = peer;
-    lease.handle?.passTo({ hostId: peer.host.id, peerId: peer.id });
-    return grant(peer, wasBound ? SOURCE_WANTED : 'no other peer has the task and the source is free');
-  }
-
-  /** Whether the peer may go to the source when nobody has the lease. */
-  #mayGoNow(peer: Peer): boolean {
-    return mayGoToSource(peer) && hasRoomAtSource(peer, undefined, this.#options.sourceLimits);
-  }
-
-  /** A peer reads the source, told to or not, and nobody has the lease: it is taken for the holder. */
-  #adopt(turn: TaskTurn, peer: Peer, nowMs: number): void {
-    const { task } = peer;
-    const lease = newLease('held', nowMs, { holder: peer });
-    endLease(turn);
-    turn.lease = lease;
-    const reader = { taskId: task.id, url: task.facts.url, hostId: peer.host.id, peerId: peer.id };
-    this.#authority.claim(reader, (verdict) => {
-      if (verdict.kind !== 'granted') return;
-      if (turn.lease === lease) lease.handle = verdict.handle;
-      else verdict.handle.release();
-    });
+    return this.#desk.claim(turn, peer, nowMs, unreachableSeeds);
   }
 
   #triggerEnded(task: Task, turn: TaskTurn, result: SeedTriggerResult): void {
@@ -457,8 +367,7 @@ export class ParentScheduler {
 
   /** The peer needs the lease no more, if it has it; who waits gets what there is. */
   #release(turn: TaskTurn, peer: Peer): void {
-    this.#joined.get(peer)?.release();
-    this.#joined.delete(peer);
+    this.#desk.leave(peer);
     if (turn.lease?.holder === peer) endLease(turn);
     if (turn.lease === undefined) this.#promote(peer.task, turn, NOBODY);
   }
@@ -467,7 +376,7 @@ export class ParentScheduler {
   #promote(task: Task, turn: TaskTurn, unreachableSeeds: ReadonlySet<string>): void {
     if (turn.waiters.size === 0 || this.#isClosed) return;
     const nowMs = this.#nowMs();
-    this.#adoptReader(task, turn, nowMs);
+    this.#desk.adoptReader(task, turn, nowMs);
     for (const peer of [...turn.waiters.keys()]) {
       if (turn.lease !== undefined) break;
       if (!turn.waiters.has(peer)) continue;
@@ -510,26 +419,6 @@ export class ParentScheduler {
     });
   }
 
-  /** Whether there is a lease that is worth waiting for; one that is not is dropped. */
-  #isLeaseAlive(task: Task, turn: TaskTurn, nowMs: number): boolean {
-    if (turn.lease !== undefined) {
-      if (isAlive(turn.lease, task.pieceLengthBytes, this.#options.sourceLimits, nowMs)) return true;
-      dropLease(task, turn, turn.lease, nowMs);
-    }
-    this.#adoptReader(task, turn, nowMs);
-    return turn.lease !== undefined;
-  }
-
-  /** Without a lease: one that reads the source without having been told is as good as a holder. */
-  #adoptReader(task: Task, turn: TaskTurn, nowMs: number): void {
-    if (turn.lease !== undefined || task.backToSourcePeers.size === 0) return;
-    for (const peer of task.backToSourcePeers) {
-      if (!peer.isAttached || peer.isDone) continue;
-      this.#adopt(turn, peer, nowMs);
-      return;
-    }
-  }
-
   /** After anything that may have moved deadlines to an earlier time. */
   #rearm(task: Task, turn: TaskTurn): void {
     turn.alarm.off();
@@ -546,7 +435,7 @@ export class ParentScheduler {
 
   #checkDeadlines(task: Task, turn: TaskTurn): void {
     const nowMs = this.#nowMs();
-    if (turn.lease !== undefined && !this.#isLeaseAlive(task, turn, nowMs)) {
+    if (turn.lease !== undefined && !this.#desk.isLeaseAlive(task, turn, nowMs)) {
       this.#promote(task, turn, NOBODY);
       return;
     }
@@ -572,7 +461,7 @@ export class ParentScheduler {
     }
     const { lease } = turn;
     if (lease !== undefined && !isOfUse(lease, peer) && mayJoinAtSource(peer, lease, this.#options.sourceLimits)) {
-      this.#join(turn, peer);
+      this.#desk.join(turn, peer);
       return;
     }
     if (lease !== undefined && (isOfUse(lease, peer) || mayGoToSource(peer))) {
@@ -590,47 +479,4 @@ export class ParentScheduler {
       });
     }
   }
-
-  /** Sends a peer to the source beside the holder, which is of no use to it, if the authority agrees. */
-  #join(turn: TaskTurn, peer: Peer): void {
-    const { task } = peer;
-    const reader = { taskId: task.id, url: task.facts.url, hostId: peer.host.id, peerId: peer.id };
-    // It waits on, and is looked at again, unless the answer is yes.
-    const waiter = turn.waiters.get(peer);
-    if (waiter !== undefined) turn.waiters.set(peer, { ...waiter, sinceMs: this.#nowMs() });
-    this.#authority.claim(reader, (verdict) => {
-      if (verdict.kind !== 'granted') return;
-      if (!turn.waiters.has(peer) || this.#isClosed) {
-        verdict.handle.release();
-        return;
-      }
-      this.#joined.set(peer, verdict.handle);
-      this.#answer(peer, grant(peer, 'the peer that fetches the task from the source is of no use to this one'));
-    });
-  }
-}
-
-const SOURCE_WANTED = "peer's NeedBackToSource is true";
-
-/** The peer's own host, unless a seed may be asked in its place. */
-function readerHostOf(peer: Peer, before: SourceLease | undefined): string {
-  const isOwn = peer.needsBackToSource || peer.host.facts.isSeed || sourcePolicyOf(peer.priority) === 'requester';
-  return isOwn || isOwnElsewhere(before, peer) ? peer.host.id : '';
-}
-
-/** A lease that was granted and not given to anybody yet. */
-function isNobodys(lease: SourceLease): boolean {
-  return lease.holder === undefined && lease.trigger === undefined;
-}
-
-/** Whether the host that another scheduler takes for the reader of the source is the peer's own. */
-function isOwnElsewhere(lease: SourceLease | undefined, peer: Peer): boolean {
-  return lease?.phase === 'elsewhere' && lease.elsewhere?.hostId === peer.host.id;
-}
-
-/** Tells a peer to go to the source. */
-function grant(peer: Peer, reason: string): ScheduleAnswer {
-  peer.needsBackToSource = true;
-  peer.task.backToSourcePeers.add(peer);
-  return { kind: 'back-to-source', reason };
 }
