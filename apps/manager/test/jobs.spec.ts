@@ -1,9 +1,11 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Database, JobEntity, JobRunEntity, PeerEntity } from '@dragonfly/persistence';
+import { Database, insertRow, JobEntity, JobRunEntity, PeerEntity } from '@dragonfly/persistence';
 import { extJobs } from '@dragonfly/proto';
 import { FakeRegistry } from '@dragonfly/registry/testing';
 import { waitFor } from '@dragonfly/testkit';
+import { JobReconciler } from '../src/jobs/job-reconciler.js';
+import { JobRows } from '../src/jobs/job-rows.js';
 import { signatureOf } from '../src/webhooks/webhook-sender.js';
 import { engines, freshDirectory, stopEngines } from './engines.js';
 import { FakeOriginalScheduler, FakeScheduler, succeed } from './fake-scheduler.js';
@@ -498,6 +500,44 @@ describe.each(engines)('jobs on $name', ({ freshDatabase }) => {
     expect(headers['x-dragonfly-attempt']).toBe('2');
     receiver.closeAllConnections();
     receiver.close();
+  });
+});
+
+describe.each(engines)('a queue that loses entries, on $name', ({ freshDatabase }) => {
+  it('loses no job: rows that no entry stands for are put in again, those of nobody fail', async () => {
+    const scheduler = await FakeScheduler.start();
+    const manager = await RunningManager.start(await freshDatabase(), undefined, LOOPBACK_ALLOWED);
+    await manager.signIn();
+    await addScheduler(manager, scheduler.port);
+    // As if the manager had ended, or Redis been away, between the row and the queue.
+    const { job } = await manager.app.get(JobRows).insert({
+      taskId: 'group_lost',
+      bio: '',
+      type: 'preheat',
+      args: { type: 'file', url: FILE },
+      userId: 0,
+      clusterIds: [1],
+      secrets: null,
+      plan: { clusterIds: [1] },
+      webhook: {},
+    });
+    const longAgo = new Date(Date.now() - 3 * 3_600_000);
+    const orphan = await manager.app
+      .get(Database)
+      .transaction((rows) =>
+        insertRow(rows, JobEntity, longAgo, {
+          taskId: 'group_old',
+          type: 'preheat',
+          state: 'PENDING',
+          args: {},
+          userId: 0,
+        }),
+      );
+    await manager.app.get(JobReconciler).reconcile();
+    expect(await endOf(manager, job.id)).toMatchObject({ state: 'SUCCESS' });
+    expect(await jobOf(manager, orphan)).toMatchObject({ state: 'FAILURE', result: { state: 'FAILURE' } });
+    await manager.stop();
+    await scheduler.stop();
   });
 });
 

@@ -1,5 +1,5 @@
 import type { JobContext, JobHandler } from '@dragonfly/jobs';
-import { Injectable } from '@nestjs/common';
+import { Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { GcService } from '../gc/gc.service.js';
 import { Logger } from '../logger.js';
 import { MeteringCollector } from '../metering/metering-collector.js';
@@ -16,6 +16,8 @@ const HOUR_MS = 3_600_000;
 /** Jobs, messages and periodic tasks at a time in one manager. */
 const CONCURRENCY = { jobs: 16, webhooks: 8, periodic: 4 };
 const RECONCILE_INTERVAL_MS = 30_000;
+/** Pause between two looks whether the store of the queues still has the schedules. */
+const KEEP_INTERVAL_MS = 60_000;
 
 /** A task that one of the managers does again and again. */
 export interface PeriodicTask {
@@ -78,7 +80,9 @@ export class PeriodicTasks {
 
 /** Starts what works on the queues of this manager. */
 @Injectable()
-export class JobWorkers {
+export class JobWorkers implements OnModuleDestroy {
+  private keepTimer: NodeJS.Timeout | undefined;
+
   constructor(
     private readonly queues: JobQueues,
     private readonly runner: JobRunner,
@@ -103,12 +107,36 @@ export class JobWorkers {
     ];
     const handlers = Object.fromEntries([...tasks, this.periodic.own].map((task) => [task.name, this.guarded(task)]));
     await this.queues.periodic.work({ handlers, concurrency: CONCURRENCY.periodic });
+    await this.arm(tasks);
+    // Not only at the next tick: what was left over is taken up when the manager is up.
+    await this.reconciler.reconcile();
+    this.keepTimer = setInterval(() => void this.keep(tasks), KEEP_INTERVAL_MS);
+    this.keepTimer.unref();
+  }
+
+  onModuleDestroy(): void {
+    clearInterval(this.keepTimer);
+  }
+
+  /** Schedules are in the queues' store, which may lose them (a Redis that keeps nothing over its restart). */
+  private async keep(tasks: readonly PeriodicTask[]): Promise<void> {
+    try {
+      const names = new Set(await this.queues.periodic.schedules());
+      if (tasks.some(({ name }) => !names.has(name))) {
+        this.log.warn({ queue: 'periodic' }, 'the queue has lost its schedules; they are put in again');
+        await this.arm(tasks);
+        await this.reconciler.reconcile();
+      }
+    } catch (error) {
+      this.log.debug({ err: error }, 'the schedules could not be looked at');
+    }
+  }
+
+  private async arm(tasks: readonly PeriodicTask[]): Promise<void> {
     for (const { name, everyMs } of tasks) {
       await this.queues.periodic.schedule(name, { kind: name, payload: {}, everyMs });
     }
     await this.periodic.arm();
-    // Not only at the next tick: what was left over is taken up when the manager is up.
-    await this.reconciler.reconcile();
   }
 
   /** A failure is told here and tried again at the next tick; the queue need not know. */

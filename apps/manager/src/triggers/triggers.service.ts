@@ -3,6 +3,7 @@ import { DfError } from '@dragonfly/errors';
 import { nextCronTime } from '@dragonfly/jobs';
 import { Database, insertRow, JobEntity, JobTriggerEntity, type JsonObject, updateRow } from '@dragonfly/persistence';
 import { Injectable } from '@nestjs/common';
+import { In } from 'typeorm';
 import { Clock } from '../clock.js';
 import { type JobCaller, requireApplication, systemCaller } from '../jobs/job-caller.js';
 import { JobQueues } from '../jobs/job-parts.js';
@@ -11,8 +12,8 @@ import { masked } from '../jobs/masking.js';
 import { SecretBox } from '../jobs/secret-box.js';
 import { Logger } from '../logger.js';
 import { jsonTime } from '../rest/json-time.js';
-import { pageOf } from '../rest/pagination.js';
-import { pageOfRows, RECORD_NOT_FOUND, rowById } from '../rest/resource-rows.js';
+import { pageOf, rowsOf } from '../rest/pagination.js';
+import { RECORD_NOT_FOUND, rowById } from '../rest/resource-rows.js';
 import type {
   CreateTriggerRequest,
   GetTriggersQuery,
@@ -94,14 +95,18 @@ export class TriggersService {
   }
 
   async list(query: GetTriggersQuery, caller: JobCaller): Promise<{ bodies: TriggerBody[]; total: number }> {
-    const { rows, total } = await pageOfRows(
-      this.database.manager,
-      JobTriggerEntity,
-      { kind: query.kind, name: query.name },
-      pageOf(query),
-    );
-    const visible = rows.filter((row) => caller.scope.hasUser(row.userId ?? 0));
-    return { bodies: visible.map(triggerBody), total };
+    const { userIds } = caller.scope;
+    const [rows, total] = await this.database.manager.findAndCount(JobTriggerEntity, {
+      where: {
+        isDel: 0,
+        ...(query.kind ? { kind: query.kind } : {}),
+        ...(query.name ? { name: query.name } : {}),
+        ...(userIds ? { userId: In([...userIds]) } : {}),
+      },
+      order: { id: 'ASC' },
+      ...rowsOf(pageOf(query)),
+    });
+    return { bodies: rows.map(triggerBody), total };
   }
 
   async update(id: number, request: UpdateTriggerRequest, caller: JobCaller): Promise<TriggerBody> {

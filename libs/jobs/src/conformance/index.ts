@@ -314,6 +314,21 @@ export const queueConformanceCases: readonly QueueConformanceCase[] = [
     },
   },
   {
+    name: 'keeps the next time of a schedule that is put in again and again',
+    run: async ({ queue, second }) => {
+      let runs = 0;
+      await queue.work({ handlers: { tick: async () => void (runs += 1) } });
+      const other = second();
+      const schedule = { kind: 'tick', payload: { a: 1 }, everyMs: 1_500 };
+      for (let times = 0; times < 14; times += 1) {
+        await (times % 2 ? queue : other).schedule('tick', schedule);
+        await new Promise((resolve) => setTimeout(resolve, 250));
+      }
+      assert.ok(runs >= 2 && runs <= 4, `${runs} runs in 3.5 s`);
+      await queue.unschedule('tick');
+    },
+  },
+  {
     name: 'takes cron texts and refuses wrong ones, and other bad requests, with the field',
     run: async ({ queue }) => {
       const fired = Promise.withResolvers<void>();
