@@ -3,6 +3,8 @@ import type { SchedulerConfig } from '../config/scheduler-config.js';
 import { redisAddressesOf } from '../kv.js';
 
 const CONNECT_TIMEOUT_MS = 3_000;
+/** Longest wait for the server to take note of a closed connection. */
+const DISCONNECT_TIMEOUT_MS = 200;
 
 /**
  * How the job queue's databases are reached: a connection for each purpose, made when asked for and not again by itself,
@@ -33,6 +35,8 @@ export function jobRedis(config: SchedulerConfig): ((database: 'broker' | 'backe
       db: database === 'broker' ? redis.brokerDB : redis.backendDB,
       lazyConnect: true,
       connectTimeout: CONNECT_TIMEOUT_MS,
+      // A server that is gone must not keep the process for the default of 2 s.
+      disconnectTimeout: DISCONNECT_TIMEOUT_MS,
       retryStrategy: () => null,
       reconnectOnError: () => false,
       enableOfflineQueue: false,

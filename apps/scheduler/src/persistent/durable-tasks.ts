@@ -1,4 +1,4 @@
-import { assertNever, DfError } from '@dragonfly/errors';
+import { DfError } from '@dragonfly/errors';
 import { nextState, PieceSet } from '@dragonfly/scheduling';
 import type { Logger } from '@dragonfly/telemetry';
 import type { KindMetrics } from '../metrics/kind-metrics.js';
@@ -228,16 +228,9 @@ export class DurableTasks {
     return new DfError('already-exists', `${this.#named(what)} ${id} already exists`);
   }
 
+  /** Hosts are the same for all kinds. */
   #named(what: 'host' | 'task' | 'peer'): string {
-    switch (what) {
-      case 'host':
-        return what;
-      case 'task':
-      case 'peer':
-        return `${this.options.kind.name} ${what}`;
-      default:
-        return assertNever(what);
-    }
+    return what === 'host' ? what : `${this.options.kind.name} ${what}`;
   }
 }
 
