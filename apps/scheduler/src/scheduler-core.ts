@@ -17,7 +17,7 @@ import type { DynamicSettings } from './dynconfig/dynamic-config.js';
 import { GarbageCollector } from './garbage-collector.js';
 import { HostService } from './hosts/host-service.js';
 import { createJobs, type Jobs } from './jobs/create-jobs.js';
-import { CountedAuthority, scrapedCounter, scrapedGauge } from './metrics/own-metrics.js';
+import { CountedAuthority, scrapedCounter } from './metrics/own-metrics.js';
 import { SchedulerMetrics } from './metrics.js';
 import { DownloadRecorder } from './records/download-recorder.js';
 import { Records } from './records/records.js';
@@ -116,11 +116,12 @@ export class SchedulerCore {
     const hosts = new AnnouncedHosts();
     this.subscribers = new Subscribers(resources, hosts);
     const { subscribers } = this;
-    const { registry } = metrics;
-    scrapedGauge(registry, 'push_subscribers', 'Daemons that listen for parents.', () => subscribers.count);
-    scrapedCounter(registry, 'pushes_total', 'News about parents told to daemons.', () => subscribers.toldCount);
-    const { leases } = options.source;
-    scrapedGauge(registry, 'source_leases', 'Leases to sources that are held.', () => leases.count);
+    scrapedCounter(
+      metrics.registry,
+      'pushes_total',
+      'News about parents told to daemons.',
+      () => subscribers.toldCount,
+    );
     const pusher = new ParentPusher({ scheduler: () => scheduler, subscribers: this.subscribers, hosts, clock });
     this.#pusher = pusher;
     this.#leases = options.source.leases;

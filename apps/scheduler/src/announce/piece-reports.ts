@@ -1,12 +1,11 @@
 import { asPeerId } from '@dragonfly/ids';
-import { type commonV2, durationToMs, type schedulerV2 } from '@dragonfly/proto';
+import { commonV2, durationToMs, type schedulerV2 } from '@dragonfly/proto';
 import type { Peer } from '@dragonfly/scheduling';
 import { hostTypeOf } from '../metrics.js';
 import type { SchedulerState } from '../scheduler-state.js';
 
 const TRAFFIC_FROM_SOURCE = 0;
 const TRAFFIC_FROM_PEER = 1;
-const TRAFFIC_LOCAL = 2;
 
 /** The hot path: one call per piece of every download. Errors in a report are not worth ending a download for. */
 export function pieceFinished(
@@ -43,7 +42,7 @@ export function pieceFinished(
     }
   }
   scheduler.pieceFinished(peer, nowMs);
-  if (piece.trafficType === TRAFFIC_LOCAL) state.records.pieceFound(peer, lengthBytes);
+  if (piece.trafficType === commonV2.TrafficType.LOCAL_PEER) state.records.pieceFound(peer, lengthBytes);
   else state.records.pieceFinished(peer, parent, isFromSource, lengthBytes);
   state.strategies.pieceFinished(peer, parent, isFromSource, lengthBytes, costMs);
   metrics.pieceFinished(

@@ -1,5 +1,5 @@
 import type { LeaseAuthority, LeaseVerdict, SourceReader } from '@dragonfly/scheduling';
-import { Counter, Gauge, type Registry } from 'prom-client';
+import { Counter, type Registry } from 'prom-client';
 import { PREFIX } from './call-counters.js';
 
 /** Counts what an authority over source leases decides. */
@@ -26,19 +26,7 @@ export class CountedAuthority implements LeaseAuthority {
   }
 }
 
-/** A number that somebody else keeps, read when the metrics are. */
-export function scrapedGauge(registry: Registry, name: string, help: string, value: () => number): void {
-  new Gauge({
-    name: PREFIX + name,
-    help,
-    registers: [registry],
-    collect() {
-      this.set(value());
-    },
-  });
-}
-
-/** The same for a number that only grows. */
+/** A number that somebody else keeps and that only grows, read when the metrics are. */
 export function scrapedCounter(registry: Registry, name: string, help: string, value: () => number): void {
   new Counter({
     name: PREFIX + name,
