@@ -1,6 +1,8 @@
 import type { ServerOptions } from 'node:https';
+import { resolve } from 'node:path';
 import { DfError } from '@dragonfly/errors';
 import cookie from '@fastify/cookie';
+import cors from '@fastify/cors';
 import type { Logger as PinoLogger } from '@dragonfly/telemetry';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyRequest } from 'fastify';
@@ -9,6 +11,7 @@ import { auditRequests } from '../audit/audit-hooks.js';
 import { AuditLog } from '../audit/audit-log.js';
 import type { ManagerMetrics } from '../status/manager-metrics.js';
 import { RestErrorFilter } from './error.filter.js';
+import { serveConsole } from './console.js';
 import { apiDescription } from './openapi.js';
 import type { RestOptions } from './rest-options.js';
 
@@ -41,12 +44,31 @@ function parseBody(body: string): unknown {
   }
 }
 
+/** How long a browser may remember what it may ask for, in seconds. */
+const CORS_MAX_AGE_S = 600;
+
+/** Lets scripts of other sites use the API. With `*` they get no cookie along: every site would be signed in. */
+async function allowOrigins(app: NestFastifyApplication, origins: readonly string[]): Promise<void> {
+  if (origins.length === 0) {
+    return;
+  }
+  const isOpen = origins.includes('*');
+  await app.register(cors, {
+    origin: isOpen ? '*' : [...origins],
+    credentials: !isOpen,
+    methods: ['GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'PATCH'],
+    exposedHeaders: ['Link', 'Location', 'Authorization'],
+    maxAge: CORS_MAX_AGE_S,
+  });
+}
+
 /** Everything of the REST side that is no controller. */
 export async function configureRest(
   app: NestFastifyApplication,
   options: { log: PinoLogger; realm: string; metrics: ManagerMetrics; version: string; rest: RestOptions },
 ): Promise<void> {
   await app.register(cookie);
+  await allowOrigins(app, options.rest.corsOrigins);
   app.useGlobalFilters(new RestErrorFilter(options.log, options.realm));
   const fastify = app.getHttpAdapter().getInstance();
   // Bodies are JSON whatever the content type says, and clients name it on requests without a body too.
@@ -62,7 +84,11 @@ export async function configureRest(
     }
   });
   fastify.addHook('onSend', async (_request, reply) => {
-    reply.header('x-content-type-options', 'nosniff');
+    reply.headers({
+      'x-content-type-options': 'nosniff',
+      'x-frame-options': 'DENY',
+      'referrer-policy': 'same-origin',
+    });
   });
   fastify.addHook('onResponse', async (request, reply) => {
     options.metrics.observeRequest(
@@ -73,6 +99,9 @@ export async function configureRest(
     );
   });
   auditRequests(fastify, app.get(AuditLog));
+  if (options.rest.consoleDirectory) {
+    await serveConsole(fastify, resolve(options.rest.consoleDirectory));
+  }
   SwaggerModule.setup('swagger', app, () => apiDescription(app, options.version), {
     jsonDocumentUrl: 'swagger/doc.json',
     raw: ['json'],
