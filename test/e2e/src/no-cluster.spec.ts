@@ -107,12 +107,12 @@ describe('dfget on a machine without a daemon', () => {
     'starts a daemon that leaves when nobody has needed it for aliveTime',
     async () => {
       const config = directory.file('dfdaemon.yaml');
-      writeFileSync(config, 'aliveTime: 2s\n');
+      writeFileSync(config, 'aliveTime: 6s\n');
       const ended = await dfget('--config', config);
       expect(ended.status).toBe(0);
       const pid = await pidOfDaemon();
       daemonPid = pid;
-      await waitFor(() => !isAlive(pid), { what: 'the daemon to leave', timeoutMs: 20_000, intervalMs: 100 });
+      await waitFor(() => !isAlive(pid), { what: 'the daemon to leave', timeoutMs: 40_000, intervalMs: 100 });
       expect(existsSync(lightSocket())).toBe(false);
     },
     TEST_TIMEOUT_MS,
