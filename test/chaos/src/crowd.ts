@@ -32,6 +32,7 @@ interface Scheduler {
 export class Crowd implements AsyncDisposable {
   private readonly schedulers: Scheduler[] = [];
   private readonly farms: ChildService[] = [];
+  private readonly paused = new Set<number>();
   private manager: { readonly address: string; readonly process: ChildService } | undefined;
 
   private constructor(
@@ -83,6 +84,26 @@ export class Crowd implements AsyncDisposable {
 
   async killFarm(farm: number): Promise<void> {
     await this.farms[farm]?.kill('SIGKILL');
+  }
+
+  /** Its connections stay open, nobody in it says or reads anything. */
+  pauseFarm(farm: number): void {
+    const pid = this.farms[farm]?.pid;
+    if (pid === undefined) throw new Error(`no farm ${farm}`);
+    process.kill(pid, 'SIGSTOP');
+    this.paused.add(farm);
+  }
+
+  isPaused(farm: number): boolean {
+    return this.paused.has(farm);
+  }
+
+  resumeAll(): void {
+    for (const farm of this.paused) {
+      const pid = this.farms[farm]?.pid;
+      if (pid !== undefined) process.kill(pid, 'SIGCONT');
+    }
+    this.paused.clear();
   }
 
   /** The scheduler whose log says that it sent somebody to the source. */
