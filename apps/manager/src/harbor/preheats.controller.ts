@@ -10,6 +10,7 @@ import type { JobCaller } from '../jobs/job-caller.js';
 import { PREHEAT_SCOPES, type PreheatArgs } from '../jobs/job-requests.js';
 import { JobRows } from '../jobs/job-rows.js';
 import { JobsService } from '../jobs/jobs.service.js';
+import { AnswersAnything } from '../rest/answers.js';
 import { jsonTime } from '../rest/json-time.js';
 import { JsonBody } from '../rest/request-decorators.js';
 import { optionalText, requestType, requiredText, type RequestOf } from '../rest/rest-schema.js';
@@ -57,11 +58,13 @@ export class PreheatsController {
   ) {}
 
   @Get('_ping')
+  @AnswersAnything('the text OK')
   ping(): string {
     return 'OK';
   }
 
   @Post('preheats')
+  @AnswersAnything('the id of the job: {"id":"1","ID":"1"}')
   @HttpCode(200)
   async create(
     @JsonBody(PreheatRequest) body: RequestOf<typeof PreheatRequest>,
@@ -86,6 +89,7 @@ export class PreheatsController {
   }
 
   @Get('preheats/:id')
+  @AnswersAnything('id, status (WAITING, RUNNING, SUCCESS, FAIL), startTime, finishTime, errorMsg')
   async get(@Param('id') id: string, @Req() request: FastifyRequest): Promise<PreheatBody> {
     const { scope } = await this.callerOf(request);
     const row = /^\d{1,15}$/.test(id) ? await this.rows.find(Number(id)) : undefined;

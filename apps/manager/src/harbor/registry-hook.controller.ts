@@ -3,6 +3,7 @@ import { ApiTags } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
 import { ForTenants } from '../auth/route-rules.js';
 import { jobCallerOf } from '../jobs/job-caller.js';
+import { AnswersAnything } from '../rest/answers.js';
 import { invalidRequest } from '../rest/request-decorators.js';
 import { matchesAny } from '../triggers/name-pattern.js';
 import type { WatchSpec } from '../triggers/trigger-requests.js';
@@ -20,6 +21,7 @@ export class RegistryHookController {
   constructor(private readonly triggers: TriggersService) {}
 
   @Post(':name')
+  @AnswersAnything('the ids of the jobs that were started: {"job_ids":[1]}')
   @HttpCode(200)
   async notify(
     @Param('name') name: string,

@@ -3,9 +3,10 @@ import { ApiTags } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
 import { ForTenants } from '../auth/route-rules.js';
 import { jobCallerOf } from '../jobs/job-caller.js';
+import { Answers } from '../rest/answers.js';
 import { IdParam, QueryOf } from '../rest/request-decorators.js';
 import type { RequestOf } from '../rest/rest-schema.js';
-import { type BandwidthBody, GetBandwidthQuery, MeteringService } from './metering.service.js';
+import { BandwidthBody, GetBandwidthQuery, MeteringService } from './metering.service.js';
 
 /** Transferred bytes over time. Ours; below the clusters, so that who may read those may read this. */
 @ApiTags('Metering')
@@ -15,6 +16,7 @@ export class MeteringController {
   constructor(private readonly metering: MeteringService) {}
 
   @Get(':id/bandwidth')
+  @Answers(BandwidthBody)
   bandwidth(
     @IdParam() id: number,
     @QueryOf(GetBandwidthQuery) query: RequestOf<typeof GetBandwidthQuery>,

@@ -4,6 +4,7 @@ import { Injectable } from '@nestjs/common';
 import { z } from 'zod';
 import { Clock } from '../clock.js';
 import type { JobCaller } from '../jobs/job-caller.js';
+import { bodyType } from '../rest/answers.js';
 import { jsonTime } from '../rest/json-time.js';
 import { RECORD_NOT_FOUND, rowById } from '../rest/resource-rows.js';
 import { optionalText, queryInteger, requestType } from '../rest/rest-schema.js';
@@ -37,25 +38,32 @@ export const GetBandwidthQuery = requestType(
 );
 export type GetBandwidthQuery = z.output<typeof GetBandwidthQuery.schema>;
 
-interface SumsBody {
-  downloads: number;
-  failures: number;
-  bytes_from_source: number;
-  bytes_from_peers: number;
-  bytes_from_seeds: number;
-  bytes_across_idcs: number;
-}
+const sums = {
+  downloads: z.int(),
+  failures: z.int(),
+  bytes_from_source: z.int(),
+  bytes_from_peers: z.int(),
+  bytes_from_seeds: z.int(),
+  bytes_across_idcs: z.int(),
+};
+const SumsBody = z.object(sums);
+type SumsBody = z.output<typeof SumsBody>;
 
-/** What was transferred over time: one series for each application or peer, or one for the cluster. */
-export interface BandwidthBody {
-  scheduler_cluster_id: number;
-  grouping: Grouping;
-  resolution_seconds: number;
-  from: string;
-  until: string;
-  /** Largest total first. */
-  series: { name: string; total: SumsBody; points: ({ at: string } & SumsBody)[] }[];
-}
+/** What was transferred over time: one series for each application or peer, or one for the cluster; largest first. */
+export const BandwidthBody = bodyType(
+  'Bandwidth',
+  z.object({
+    scheduler_cluster_id: z.int(),
+    grouping: z.enum(GROUPINGS),
+    resolution_seconds: z.int(),
+    from: z.string(),
+    until: z.string(),
+    series: z.array(
+      z.object({ name: z.string(), total: SumsBody, points: z.array(z.object({ at: z.string(), ...sums })) }),
+    ),
+  }),
+);
+export type BandwidthBody = z.output<typeof BandwidthBody>;
 
 /** Answers what was transferred in a cluster. */
 @Injectable()

@@ -3,11 +3,13 @@ import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ForTenants } from '../auth/route-rules.js';
 import { jobCallerOf } from '../jobs/job-caller.js';
+import { Answers, AnswersNothing, AnswersPage } from '../rest/answers.js';
 import { listAnswer } from '../rest/list-answer.js';
 import { IdParam, JsonBody, QueryOf } from '../rest/request-decorators.js';
 import type { RequestOf } from '../rest/rest-schema.js';
 import { CreateTriggerRequest, GetTriggersQuery, UpdateTriggerRequest } from './trigger-requests.js';
-import { type TriggerBody, TriggersService } from './triggers.service.js';
+import { TriggerBody } from './trigger-body.js';
+import { TriggersService } from './triggers.service.js';
 
 /** Schedules, watches and push triggers. Ours; below `jobs`, so that the permission for jobs is the one for them. */
 @ApiTags('Job trigger')
@@ -17,6 +19,7 @@ export class TriggersController {
   constructor(private readonly triggers: TriggersService) {}
 
   @Post()
+  @Answers(TriggerBody)
   @HttpCode(200)
   create(
     @JsonBody(CreateTriggerRequest) body: RequestOf<typeof CreateTriggerRequest>,
@@ -26,6 +29,7 @@ export class TriggersController {
   }
 
   @Get()
+  @AnswersPage(TriggerBody)
   async list(
     @QueryOf(GetTriggersQuery) query: RequestOf<typeof GetTriggersQuery>,
     @Req() request: FastifyRequest,
@@ -35,11 +39,13 @@ export class TriggersController {
   }
 
   @Get(':id')
+  @Answers(TriggerBody)
   get(@IdParam() id: number, @Req() request: FastifyRequest): Promise<TriggerBody> {
     return this.triggers.get(id, jobCallerOf(request));
   }
 
   @Patch(':id')
+  @Answers(TriggerBody)
   update(
     @IdParam() id: number,
     @JsonBody(UpdateTriggerRequest) body: RequestOf<typeof UpdateTriggerRequest>,
@@ -49,12 +55,14 @@ export class TriggersController {
   }
 
   @Delete(':id')
+  @AnswersNothing()
   delete(@IdParam() id: number, @Req() request: FastifyRequest): Promise<void> {
     return this.triggers.delete(id, jobCallerOf(request));
   }
 
   /** Fires now, whatever its time. */
   @Post(':id/run')
+  @Answers(TriggerBody)
   @HttpCode(200)
   run(@IdParam() id: number, @Req() request: FastifyRequest): Promise<TriggerBody> {
     return this.triggers.runNow(id, jobCallerOf(request));

@@ -11,9 +11,9 @@ import { JobsService } from '../jobs/jobs.service.js';
 import { masked } from '../jobs/masking.js';
 import { SecretBox } from '../jobs/secret-box.js';
 import { Logger } from '../logger.js';
-import { jsonTime } from '../rest/json-time.js';
 import { pageOf, rowsOf } from '../rest/pagination.js';
 import { RECORD_NOT_FOUND, rowById } from '../rest/resource-rows.js';
+import { type TriggerBody, triggerBody } from './trigger-body.js';
 import type {
   CreateTriggerRequest,
   GetTriggersQuery,
@@ -31,24 +31,6 @@ const MAX_JOBS_PER_LOOK = 50;
 /** Longest wait for old content to be deleted before the new one is fetched. */
 const DELETE_WAIT_MS = 120_000;
 const DELETE_POLL_MS = 250;
-
-/** A trigger as the REST API shows it. */
-export interface TriggerBody {
-  id: number;
-  created_at: string;
-  updated_at: string;
-  name: string;
-  kind: string;
-  enabled: boolean;
-  cron: string;
-  interval_seconds: number;
-  job: JsonObject;
-  watch: JsonObject | null;
-  last_fired_at: string;
-  last_job_id: number;
-  last_error: string;
-  user_id: number;
-}
 
 /** What starts preheats by itself: times, something new at a registry or a place of files, a registry's own word. */
 @Injectable()
@@ -303,23 +285,4 @@ function checkRhythm(kind: string, cron: string | undefined, intervalS: number |
   if (cron && intervalS && kind === 'schedule') {
     throw new DfError('invalid-argument', 'cron: give either cron or interval_seconds');
   }
-}
-
-function triggerBody(row: JobTriggerEntity): TriggerBody {
-  return {
-    id: row.id,
-    created_at: jsonTime(row.createdAt),
-    updated_at: jsonTime(row.updatedAt),
-    name: row.name,
-    kind: row.kind,
-    enabled: Boolean(row.isEnabled),
-    cron: row.cron ?? '',
-    interval_seconds: Math.round((row.intervalMs ?? 0) / 1_000),
-    job: row.job,
-    watch: Object.keys(row.watch).length === 0 ? null : row.watch,
-    last_fired_at: jsonTime(row.lastFiredAt),
-    last_job_id: row.lastJobId ?? 0,
-    last_error: row.lastError ?? '',
-    user_id: row.userId ?? 0,
-  };
 }
