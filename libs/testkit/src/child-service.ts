@@ -16,7 +16,7 @@ export interface ChildServiceOptions {
   readonly readyUrl?: string;
   /** Text of the output that means ready, for programs without such a URL. */
   readonly readyOutput?: RegExp;
-  /** @default 20_000 */
+  /** @default 60_000 */
   readonly readyTimeoutMs?: number;
 }
 
@@ -59,7 +59,7 @@ export class ChildService {
     try {
       await waitFor(() => service.isReady(options), {
         what: `${options.name} to be ready`,
-        timeoutMs: options.readyTimeoutMs ?? 20_000,
+        timeoutMs: options.readyTimeoutMs ?? 60_000,
         intervalMs: 50,
       });
     } catch (error) {

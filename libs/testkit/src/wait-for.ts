@@ -3,7 +3,7 @@ import { DfError } from '@dragonfly/errors';
 export interface WaitOptions {
   /** What is waited for, for the error message. */
   readonly what: string;
-  /** @default 10_000 */
+  /** Long: it bounds a test that fails on a machine that may be busy with other things. @default 30_000 */
   readonly timeoutMs?: number;
   /** Time between looks. @default 20 */
   readonly intervalMs?: number;
@@ -18,7 +18,7 @@ export async function waitFor<T>(
   probe: () => T | false | null | undefined | Promise<T | false | null | undefined>,
   options: WaitOptions,
 ): Promise<T> {
-  const timeoutMs = options.timeoutMs ?? 10_000;
+  const timeoutMs = options.timeoutMs ?? 30_000;
   const startedAt = performance.now();
   let lastError: unknown;
   for (;;) {

@@ -8,7 +8,7 @@ import { LoopbackNetwork } from './loopback.js';
 import { realProgram } from './real-programs.js';
 import { REPOSITORY } from './repository.js';
 
-const START_TIMEOUT_MS = 30_000;
+const START_TIMEOUT_MS = 60_000;
 const CALL_TIMEOUT_MS = 5000;
 
 type DaemonChoice = Pick<DaemonSettings, 'maker' | 'isSeed' | 'uploadBandwidth' | 'downloadBandwidth'>;

@@ -5,7 +5,7 @@ import { ChildService } from '@dragonfly/testkit';
 import { realProgram } from './real-programs.js';
 import { REPOSITORY } from './repository.js';
 
-const START_TIMEOUT_MS = 30_000;
+const START_TIMEOUT_MS = 60_000;
 const CALL_TIMEOUT_MS = 5000;
 
 /** Where a daemon got bytes from, as its metric `download_traffic` counts them. */
