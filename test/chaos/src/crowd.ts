@@ -3,11 +3,12 @@ import path from 'node:path';
 import { createHash } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { LightClient, type DoneMessage } from '@dragonfly/light';
-import { ChildService, Content, CountingOrigin, freePort, tempDir, type TempDir } from '@dragonfly/testkit';
+import { ChildService, Content, CountingOrigin, PortBlock, tempDir, type TempDir } from '@dragonfly/testkit';
 
 const REPOSITORY = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
 const MIB = 1024 * 1024;
 const READY_TIMEOUT_MS = 90_000;
+const MANAGER_PORTS = 3;
 
 export interface CrowdOptions {
   /** Processes, and daemons in each of them. */
@@ -38,11 +39,13 @@ export class Crowd implements AsyncDisposable {
   private constructor(
     readonly origin: CountingOrigin,
     private readonly directory: TempDir,
+    private readonly ports: PortBlock,
     private readonly options: CrowdOptions,
   ) {}
 
   static async start(options: CrowdOptions): Promise<Crowd> {
-    const crowd = new Crowd(await CountingOrigin.start(), tempDir('crowd'), options);
+    const ports = await PortBlock.reserve(MANAGER_PORTS + 2 * options.schedulers);
+    const crowd = new Crowd(await CountingOrigin.start(), tempDir('crowd'), ports, options);
     try {
       if (options.hasManager === true) await crowd.startManager();
       for (let number = 0; number < options.schedulers; number += 1) await crowd.addScheduler();
@@ -135,6 +138,7 @@ export class Crowd implements AsyncDisposable {
     await this.manager?.process.kill('SIGKILL');
     await this.origin.close();
     this.directory.remove();
+    await this.ports.release();
   }
 
   private async downloadBy(peer: string, url: string): Promise<DoneMessage> {
@@ -152,7 +156,8 @@ export class Crowd implements AsyncDisposable {
   }
 
   private async startManager(): Promise<void> {
-    const [grpc, rest, metrics] = [await freePort(), await freePort(), await freePort()];
+    const { firstPort } = this.ports;
+    const [grpc, rest, metrics] = [firstPort, firstPort + 1, firstPort + 2];
     const workHome = this.directory.file('manager');
     mkdirSync(workHome, { recursive: true });
     const config = this.directory.file('manager.yaml');
@@ -178,8 +183,9 @@ export class Crowd implements AsyncDisposable {
   }
 
   private async addScheduler(): Promise<void> {
-    const [port, statusPort] = [await freePort(), await freePort()];
     const number = this.schedulers.length;
+    const port = this.ports.firstPort + MANAGER_PORTS + 2 * number;
+    const statusPort = port + 1;
     this.schedulers.push({ port, statusPort, process: await this.launchScheduler(number, port, statusPort) });
   }
 
