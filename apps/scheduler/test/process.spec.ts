@@ -81,9 +81,9 @@ it('refuses a wrong configuration before anything else, naming file and key', as
   const { code, stderr } = await run('--config', configFile('scheduler: {waitTimeout: soon}\n'));
   expect(code).toBe(1);
   expect(stderr).toMatch(/scheduler\.yaml: scheduler\.waitTimeout: /);
-});
+}, 20_000);
 
 it('prints help and version', async () => {
   expect((await run('--help')).stdout).toContain('--config FILE');
   expect((await run('--version')).stdout).toMatch(/^scheduler \d+\.\d+\.\d+\n$/);
-});
+}, 20_000);
