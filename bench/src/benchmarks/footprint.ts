@@ -8,7 +8,7 @@ import { makesOf, type BenchmarkContext } from './context.ts';
 
 const FILE = '64MiB';
 const FILE_BYTES = 64 * 1024 ** 2;
-/** After all are ready. V8 gives back what only the start needed when a process has been idle for some 20 s. */
+/** After all are ready. V8 gives back what only the start needed once a process has been idle for a while. */
 const SETTLE_MS = 30_000;
 const DOWNLOADS = 4;
 
