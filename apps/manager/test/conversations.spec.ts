@@ -392,7 +392,7 @@ const CONVERSATIONS: Record<string, Step[]> = {
 };
 
 /** Routes whose conversations stand in specs of their own. */
-const ELSEWHERE = /\/(jobs|persistent-cache-tasks|buckets)(\/|$)|^\w+ \/oapi\//;
+const ELSEWHERE = /\/(jobs|persistent-cache-tasks|buckets|bandwidth|_ping|preheats)(\/|$)|^\w+ \/oapi\//;
 
 describe.each(engines)('conversations on $name', ({ freshDatabase }) => {
   let manager: RunningManager;

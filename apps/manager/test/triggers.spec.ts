@@ -348,7 +348,7 @@ describe.each(engines)('what starts jobs by itself, on $name', ({ freshDatabase 
       const basic = `Basic ${Buffer.from(`anybody:${token}`).toString('base64')}`;
       for (const [path, authorization] of [
         ['/preheats', `Bearer ${token}`],
-        ['/api/v1/preheats', basic],
+        ['/preheats', basic],
       ] as const) {
         const made = await withToken('POST', path, preheat, authorization);
         expect(made).toMatchObject({ status: 200, body: { ID: expect.stringMatching(/^\d+$/) } });

@@ -1,21 +1,18 @@
 import { DfError } from '@dragonfly/errors';
-import { Controller, Get, HttpCode, Param, Post, Req } from '@nestjs/common';
+import { Controller, Get, HttpCode, Param, Post, Req, UseGuards } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { AccessCache } from '../auth/access-directory.js';
-import { AccessTokenVerifier } from '../auth/access-token-verifier.js';
+import { callerOf } from '../auth/caller.js';
 import { Public } from '../auth/route-rules.js';
-import type { JobCaller } from '../jobs/job-caller.js';
 import { PREHEAT_SCOPES, type PreheatArgs } from '../jobs/job-requests.js';
 import { JobRows } from '../jobs/job-rows.js';
 import { JobsService } from '../jobs/jobs.service.js';
 import { AnswersAnything } from '../rest/answers.js';
 import { jsonTime } from '../rest/json-time.js';
+import { PreheatTokenGuard } from './preheat-token.guard.js';
 import { JsonBody } from '../rest/request-decorators.js';
 import { optionalText, requestType, requiredText, type RequestOf } from '../rest/rest-schema.js';
-
-const TOKEN_SCOPE = 'job';
 
 /** What older Harbors and automation of the first API send. Further fields (image, digest) are not needed. */
 const PreheatRequest = requestType(
@@ -48,13 +45,11 @@ interface PreheatBody {
  */
 @ApiTags('Preheat (first API)')
 @Public()
-@Controller(['', 'api/v1', 'oapi/v1'])
+@Controller()
 export class PreheatsController {
   constructor(
     private readonly jobs: JobsService,
     private readonly rows: JobRows,
-    private readonly tokens: AccessTokenVerifier,
-    private readonly access: AccessCache,
   ) {}
 
   @Get('_ping')
@@ -64,13 +59,14 @@ export class PreheatsController {
   }
 
   @Post('preheats')
+  @UseGuards(PreheatTokenGuard)
   @AnswersAnything('the id of the job: {"id":"1","ID":"1"}')
   @HttpCode(200)
   async create(
     @JsonBody(PreheatRequest) body: RequestOf<typeof PreheatRequest>,
     @Req() request: FastifyRequest,
   ): Promise<{ id: string; ID: string }> {
-    const caller = await this.callerOf(request);
+    const caller = callerOf(request);
     const headers = Object.entries(body.headers ?? {}).filter(
       (header): header is [string, string] => typeof header[1] === 'string',
     );
@@ -89,9 +85,10 @@ export class PreheatsController {
   }
 
   @Get('preheats/:id')
+  @UseGuards(PreheatTokenGuard)
   @AnswersAnything('id, status (WAITING, RUNNING, SUCCESS, FAIL), startTime, finishTime, errorMsg')
   async get(@Param('id') id: string, @Req() request: FastifyRequest): Promise<PreheatBody> {
-    const { scope } = await this.callerOf(request);
+    const { scope } = callerOf(request);
     const row = /^\d{1,15}$/.test(id) ? await this.rows.find(Number(id)) : undefined;
     if (row?.job.type !== 'preheat' || !scope.hasUser(row.job.userId ?? 0)) {
       throw new DfError('not-found', 'record not found');
@@ -108,29 +105,6 @@ export class PreheatsController {
       ...(status === 'FAIL' ? { errorMsg: errorOf(job.result) } : {}),
     };
   }
-
-  private async callerOf(request: FastifyRequest): Promise<JobCaller> {
-    const token = tokenOf(request.headers.authorization ?? '');
-    if (token === undefined) {
-      throw new DfError('unauthenticated', 'no personal access token');
-    }
-    const { row, limits } = await this.tokens.verify(token, TOKEN_SCOPE);
-    const userId = row.userId ?? 0;
-    const access = await this.access.get();
-    if (userId > 0 && !(await access.account(userId))?.isEnabled) {
-      throw new DfError('unauthenticated', 'account is gone or disabled');
-    }
-    return { userId, scope: access.scopeOf(userId).narrowedTo(limits) };
-  }
-}
-
-function tokenOf(authorization: string): string | undefined {
-  const [, scheme = '', value = ''] = /^(bearer|basic) +(.+)$/i.exec(authorization) ?? [];
-  if (scheme.toLowerCase() === 'basic') {
-    const [, password] = /^[^:]*:(.*)$/s.exec(Buffer.from(value, 'base64').toString('utf8')) ?? [];
-    return password || undefined;
-  }
-  return value.trim() || undefined;
 }
 
 function errorOf(result: Readonly<Record<string, unknown>>): string {

@@ -2,6 +2,7 @@ import { AddressGuard, GuardedHttp } from '@dragonfly/registry';
 import { type DynamicModule, Module, type Provider } from '@nestjs/common';
 import { GcService } from '../gc/gc.service.js';
 import { PreheatsController } from '../harbor/preheats.controller.js';
+import { PreheatTokenGuard } from '../harbor/preheat-token.guard.js';
 import { RegistryHookController } from '../harbor/registry-hook.controller.js';
 import { ImageDistributionService } from '../image-distribution/image-distribution.service.js';
 import { MeteringCollector } from '../metering/metering-collector.js';
@@ -57,6 +58,7 @@ export class JobsModule {
         WebhookSender,
         GcService,
         PeerSync,
+        PreheatTokenGuard,
         PeerSightings,
         MeteringCollector,
         MeteringRows,

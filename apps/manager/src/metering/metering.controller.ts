@@ -11,7 +11,7 @@ import { BandwidthBody, GetBandwidthQuery, MeteringService } from './metering.se
 /** Transferred bytes over time. Ours; below the clusters, so that who may read those may read this. */
 @ApiTags('Metering')
 @ForTenants('scoped')
-@Controller(['api/v1/clusters', 'oapi/v1/clusters', 'api/v1/scheduler-clusters'])
+@Controller(['api/v1/clusters', 'oapi/v1/clusters'])
 export class MeteringController {
   constructor(private readonly metering: MeteringService) {}
 
