@@ -15,6 +15,7 @@ import { TenancyModule } from './tenancy/tenancy.module.js';
 import { TokensModule } from './tokens/tokens.module.js';
 import { UsersModule } from './users/users.module.js';
 import { OauthModule } from './oauth/oauth.module.js';
+import { PersistentTasksModule } from './persistent-tasks/persistent-tasks.module.js';
 import { type ManagerParts, PlatformModule } from './platform.module.js';
 import { StatusController } from './status/status.controller.js';
 
@@ -44,6 +45,7 @@ export class ManagerModule {
         ApplicationsModule.on(platform, auth),
         TokensModule.on(platform, auth),
         AuditModule.on(platform),
+        PersistentTasksModule.on(platform),
         TenancyModule.on(platform),
       ],
       controllers: [StatusController],

@@ -1,4 +1,4 @@
-import { KeyValueStore, Lock, type Kv } from '@dragonfly/kv';
+import { KeyValueStore, Lock, RecordStore, type Kv } from '@dragonfly/kv';
 import { Database } from '@dragonfly/persistence';
 import { Readiness } from '@dragonfly/telemetry';
 import { type DynamicModule, Module, type Provider } from '@nestjs/common';
@@ -47,6 +47,7 @@ function connections(parts: ManagerParts): Provider[] {
   return [
     { provide: Database, useValue: parts.database },
     { provide: KeyValueStore, useValue: parts.kv.store },
+    { provide: RecordStore, useValue: parts.kv.records },
     { provide: Lock, useValue: parts.kv.lock },
     { provide: Clock, useValue: parts.clock },
     { provide: Logger, useValue: parts.log },

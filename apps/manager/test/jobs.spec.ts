@@ -522,17 +522,15 @@ describe.each(engines)('a queue that loses entries, on $name', ({ freshDatabase 
       webhook: {},
     });
     const longAgo = new Date(Date.now() - 3 * 3_600_000);
-    const orphan = await manager.app
-      .get(Database)
-      .transaction((rows) =>
-        insertRow(rows, JobEntity, longAgo, {
-          taskId: 'group_old',
-          type: 'preheat',
-          state: 'PENDING',
-          args: {},
-          userId: 0,
-        }),
-      );
+    const orphan = await manager.app.get(Database).transaction((rows) =>
+      insertRow(rows, JobEntity, longAgo, {
+        taskId: 'group_old',
+        type: 'preheat',
+        state: 'PENDING',
+        args: {},
+        userId: 0,
+      }),
+    );
     await manager.app.get(JobReconciler).reconcile();
     expect(await endOf(manager, job.id)).toMatchObject({ state: 'SUCCESS' });
     expect(await jobOf(manager, orphan)).toMatchObject({ state: 'FAILURE', result: { state: 'FAILURE' } });

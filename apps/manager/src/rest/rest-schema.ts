@@ -289,6 +289,26 @@ export function queryId() {
   return queryNumber({ min: 0 }, 'ParseUint');
 }
 
+/** An id in a query that must be there. */
+export function requiredQueryId() {
+  return z
+    .string()
+    .nullish()
+    .transform((value, context) => {
+      if (!value || /^0+$/.test(value)) {
+        violate(context, 'required');
+        return z.NEVER;
+      }
+      if (!/^\d{1,15}$/.test(value)) {
+        const message = `strconv.ParseUint: parsing ${JSON.stringify(value)}: invalid syntax`;
+        context.addIssue({ code: 'custom', message, params: { text: message } });
+        return z.NEVER;
+      }
+      return Number(value);
+    })
+    .meta({ type: 'integer', minimum: 1, ...REQUIRED });
+}
+
 function queryNumber(range: Range, parser: 'ParseInt' | 'ParseUint') {
   return z
     .string()
