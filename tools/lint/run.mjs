@@ -19,7 +19,9 @@ process.chdir(root);
 const argv = process.argv.slice(2);
 const fix = argv.includes('--fix');
 const folders = argv.filter((argument) => !argument.startsWith('--'));
-const targets = (folders.length > 0 ? folders : ['apps', 'libs', 'test', 'bench']).filter((target) => existsSync(target));
+const targets = (folders.length > 0 ? folders : ['apps', 'libs', 'test', 'bench']).filter((target) =>
+  existsSync(target),
+);
 
 const eslint = new ESLint({
   cwd: root,

@@ -58,8 +58,9 @@ export async function secureLinks(options: SecureLinksOptions): Promise<Certific
 
 function joinAddressOf(managerAddress: string): string {
   const parsed = parseAddress(managerAddress);
-  if (parsed.kind !== 'tcp')
-    {throw new DfError('invalid-argument', 'security.joinAddr: is needed for this manager.addr');}
+  if (parsed.kind !== 'tcp') {
+    throw new DfError('invalid-argument', 'security.joinAddr: is needed for this manager.addr');
+  }
   return `${parsed.host.includes(':') ? `[${parsed.host}]` : parsed.host}:${DEFAULT_JOIN_PORT}`;
 }
 
