@@ -81,7 +81,9 @@ describe.each(stores)('durable tasks %s', (_store, changes) => {
           createdAt: expect.any(Date),
           updatedAt: expect.any(Date),
         });
-        expect(await kind.statTask(owner.taskId)).toEqual(finished);
+        // The stored record may be written again after the answer was made.
+        const shown = await kind.statTask(owner.taskId);
+        expect(shown).toEqual({ ...finished, updatedAt: expect.any(Date) as Date });
         const peer = await kind.statPeer(owner.peerId);
         expect(peer).toMatchObject({
           state: 'Succeeded',
