@@ -132,8 +132,17 @@ export class Database {
   }
 
   async close(): Promise<void> {
-    if (this.dataSource.isInitialized) {
+    if (!this.dataSource.isInitialized) {
+      return;
+    }
+    try {
       await this.dataSource.destroy();
+    } catch (error) {
+      const failure = databaseError(error);
+      // A connection that was still being made when the server went away: it is as closed as it can be.
+      if (!failure.retryable) {
+        throw failure;
+      }
     }
   }
 

@@ -46,9 +46,9 @@ export class JobReconciler {
   }
 
   private async reconcileJob(row: JobRow): Promise<void> {
-    const entry = await this.queues.jobs.find(runQueueId(row.job.id, row.run.tryNumber));
+    const entry = await this.queues.jobs.find(runQueueId(row.job, row.run.tryNumber));
     if (!entry) {
-      await enqueueRun(this.queues, row.job.id, row.run.tryNumber);
+      await enqueueRun(this.queues, row.job, row.run.tryNumber);
       return;
     }
     const untouchedMs = this.clock.now().getTime() - (row.job.updatedAt?.getTime() ?? 0);

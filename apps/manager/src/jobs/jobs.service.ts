@@ -16,7 +16,7 @@ import type { GetJobsQuery, PreheatArgs, TaskArgs, UpdateJobRequest } from './jo
 import { type JobRow, JobRows } from './job-rows.js';
 import { masked } from './masking.js';
 import { originRefusal } from './origin-refusal.js';
-import { enqueueRun, runQueueId } from './run-queue.js';
+import { enqueueRun, type QueuedJob, runQueueId } from './run-queue.js';
 import { SchedulerCandidates } from './scheduler-candidates.js';
 import { type SealedJob, SecretBox } from './secret-box.js';
 
@@ -158,12 +158,12 @@ export class JobsService {
 
   /** @throws DfError `failed-precondition` unless the job has failed */
   async retry(id: number, caller: JobCaller): Promise<JobBody> {
-    await this.visible(id, caller);
+    const job = await this.visible(id, caller);
     const tryNumber = await this.rows.restart(id);
     if (tryNumber === undefined) {
       throw new DfError('failed-precondition', 'only a job that has failed can be tried again');
     }
-    await this.enqueue(id, tryNumber);
+    await this.enqueue(job, tryNumber);
     return this.get(id, caller);
   }
 
@@ -198,21 +198,21 @@ export class JobsService {
       webhook: order.webhook ? { url: order.webhook.url } : {},
       triggerId,
     });
-    await this.enqueue(row.job.id, row.run.tryNumber);
+    await this.enqueue(row.job, row.run.tryNumber);
     return this.bodyOf(row.job);
   }
 
-  private async enqueue(jobId: number, tryNumber: number): Promise<void> {
+  private async enqueue(job: QueuedJob, tryNumber: number): Promise<void> {
     try {
-      await enqueueRun(this.queues, jobId, tryNumber);
+      await enqueueRun(this.queues, job, tryNumber);
     } catch (error) {
       // The row is written: the reconciler puts it in when the queue is back.
-      this.log.warn({ err: error, jobId }, 'a job could not be queued yet');
+      this.log.warn({ err: error, jobId: job.id }, 'a job could not be queued yet');
     }
   }
 
   private async cancelRun(row: JobRow): Promise<void> {
-    const id = runQueueId(row.job.id, row.run.tryNumber);
+    const id = runQueueId(row.job, row.run.tryNumber);
     const was = await this.queues.jobs.find(id);
     await this.queues.jobs.cancel(id);
     if (was?.state !== 'active') {
