@@ -10,9 +10,6 @@ const RESULTS_DIRECTORY = resolve('test-results');
 const PACKAGE_TIMEOUT_MS = 20 * 60_000;
 /** Packages that start whole clusters of processes. */
 const WHOLE_CLUSTERS = [join('test', 'e2e'), join('test', 'chaos')];
-/** Its clusters spend most of their time waiting (for slow origins, restarts, time limits), so two of them share a machine well. */
-const CHAOS = join('test', 'chaos');
-const CHAOS_WORKERS = 2;
 /** What jest says when tests have left something open that keeps its process; a failure of its own. */
 const JEST_HANGS = /Jest did not exit one second after/;
 
@@ -51,7 +48,6 @@ export async function runPackageTests({ name, directory }, environment) {
   mkdirSync(RESULTS_DIRECTORY, { recursive: true });
   const file = join(RESULTS_DIRECTORY, `${directory.replaceAll('/', '-')}.json`);
   rmSync(file, { force: true });
-  const workers = directory === CHAOS ? CHAOS_WORKERS : 1;
   const command = [
     'pnpm',
     '--dir',
@@ -60,7 +56,7 @@ export async function runPackageTests({ name, directory }, environment) {
     'test',
     '--json',
     `--outputFile=${file}`,
-    `--maxWorkers=${workers}`,
+    '--maxWorkers=1',
   ];
   const options = { environment, timeoutMs: PACKAGE_TIMEOUT_MS, hangs: JEST_HANGS };
   const { status, output, seconds } = await runCommand(command, options);

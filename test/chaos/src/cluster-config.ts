@@ -90,7 +90,8 @@ function daemonConfig(name: DaemonName, place: Place, managerGrpc: string): Sett
       server: { socketPath: socketOf(place) },
       // Two connections to the origin at a time: a slow origin then leaves room to act in the middle of a download.
       backToSourceConcurrentPieceCount: 2,
-      sourceStallTimeout: '2s',
+      // Long enough for a test process that is busy itself: it is the origin.
+      sourceStallTimeout: '5s',
     },
     upload: { server: { ip: HOST, port: grpcPort(place) } },
     manager: { addr: `http://${managerGrpc}`, ...(name === 'seed' ? { seedPeerClusterID: 1 } : {}) },
