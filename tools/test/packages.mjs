@@ -48,16 +48,7 @@ export async function runPackageTests({ name, directory }, environment) {
   mkdirSync(RESULTS_DIRECTORY, { recursive: true });
   const file = join(RESULTS_DIRECTORY, `${directory.replaceAll('/', '-')}.json`);
   rmSync(file, { force: true });
-  const command = [
-    'pnpm',
-    '--dir',
-    directory,
-    'run',
-    'test',
-    '--json',
-    `--outputFile=${file}`,
-    '--maxWorkers=1',
-  ];
+  const command = ['pnpm', '--dir', directory, 'run', 'test', '--json', `--outputFile=${file}`, '--maxWorkers=1'];
   const options = { environment, timeoutMs: PACKAGE_TIMEOUT_MS, hangs: JEST_HANGS };
   const { status, output, seconds } = await runCommand(command, options);
   if (!existsSync(file)) {
