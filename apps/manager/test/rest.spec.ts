@@ -279,6 +279,26 @@ describe.each(engines)('REST API on $name', ({ freshDatabase }) => {
   });
 
   describe('scheduler clusters and seed peer clusters', () => {
+    it('take the bodies of 2.0.8 (seed 001-4)', async () => {
+      const made = await manager.request('POST', '/api/v1/scheduler-clusters', {
+        name: 'of-2-0-8',
+        config: { filter_parent_limit: 4, filter_parent_range_limit: 40 },
+        client_config: { load_limit: 50, parallel_count: 4 },
+        scopes: { idc: 'a', net_topology: 'x' },
+        seed_peer_cluster_id: 1,
+      });
+      expect(made).toMatchObject({
+        status: 200,
+        body: {
+          config: { candidate_parent_limit: 4, filter_parent_limit: 40 },
+          client_config: { load_limit: 50 },
+          scopes: { idc: 'a' },
+        },
+      });
+      const { id } = made.body as { id: number };
+      expect((await manager.request('DELETE', `/api/v1/scheduler-clusters/${id}`)).status).toBe(200);
+    });
+
     const schedulerCluster = {
       name: 'sc-2',
       config: { candidate_parent_limit: 4 },
@@ -387,7 +407,7 @@ describe.each(engines)('REST API on $name', ({ freshDatabase }) => {
       expect(await request('PATCH', `/api/v1/seed-peers/${id}`, { object_storage_port: 65004 })).toMatchObject({
         body: { object_storage_port: 65004, port: 4000 },
       });
-      expect(await request('PATCH', `/api/v1/seed-peers/${id}`, { type: 'strong' })).toMatchObject({ status: 422 });
+      expect(await request('PATCH', `/api/v1/seed-peers/${id}`, { type: 'slow' })).toMatchObject({ status: 422 });
       expect(await request('GET', `/api/v1/seed-peers/${id}`)).toMatchObject({
         body: { seed_peer_cluster: { id: 1, name: 'cluster-1' } },
       });

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { schedulerClusterOf20 } from '../rest/bodies-of-2-0.js';
+
 import { pageFields } from '../rest/pagination.js';
 import {
   optionalFlag,
@@ -96,6 +98,7 @@ export const CreateSchedulerClusterRequest = requestType(
     is_default: optionalFlag(),
     seed_peer_cluster_id: optionalInteger({ min: 0 }),
   }),
+  schedulerClusterOf20,
 );
 export type CreateSchedulerClusterRequest = z.output<typeof CreateSchedulerClusterRequest.schema>;
 
@@ -111,6 +114,7 @@ export const UpdateSchedulerClusterRequest = requestType(
     is_default: optionalFlag(),
     seed_peer_cluster_id: optionalInteger({ min: 0 }),
   }),
+  schedulerClusterOf20,
 );
 export type UpdateSchedulerClusterRequest = z.output<typeof UpdateSchedulerClusterRequest.schema>;
 

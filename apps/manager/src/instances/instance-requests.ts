@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { seedPeerOf20 } from '../rest/bodies-of-2-0.js';
+
 import { pageFields } from '../rest/pagination.js';
 import {
   optionalInteger,
@@ -77,6 +79,7 @@ export const CreateSeedPeerRequest = requestType(
     object_storage_port: optionalInteger(PORT),
     seed_peer_cluster_id: requiredInteger({ min: 0 }),
   }),
+  seedPeerOf20,
 );
 export type CreateSeedPeerRequest = z.output<typeof CreateSeedPeerRequest.schema>;
 
@@ -92,6 +95,7 @@ export const UpdateSeedPeerRequest = requestType(
     object_storage_port: optionalInteger(PORT),
     seed_peer_cluster_id: optionalInteger({ min: 0 }),
   }),
+  seedPeerOf20,
 );
 export type UpdateSeedPeerRequest = z.output<typeof UpdateSeedPeerRequest.schema>;
 

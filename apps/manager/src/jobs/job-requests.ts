@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { preheatOf20 } from '../rest/bodies-of-2-0.js';
+
 import { pageFields } from '../rest/pagination.js';
 import {
   optionalFlag,
@@ -95,6 +97,7 @@ export type PreheatArgs = z.output<typeof PreheatArgs>;
 export const CreatePreheatJobRequest = requestType(
   'CreatePreheatJobRequest',
   z.object({ ...common, args: requiredObject(preheatArgs) }),
+  preheatOf20,
 );
 
 const taskArgs = {

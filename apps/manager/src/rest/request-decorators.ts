@@ -13,7 +13,8 @@ class RequestPipe<S extends z.ZodType> implements PipeTransform<unknown, z.outpu
   constructor(private readonly type: RequestType<S>) {}
 
   transform(value: unknown): z.output<S> {
-    const parsed = this.type.schema.safeParse(value ?? {});
+    const { schema, translate } = this.type;
+    const parsed = schema.safeParse((translate ? translate(value) : value) ?? {});
     if (!parsed.success) {
       throw invalidRequest(violationText(this.type.name, parsed.error.issues));
     }

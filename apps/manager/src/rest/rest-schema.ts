@@ -10,13 +10,19 @@ import { z } from 'zod';
 export interface RequestType<S extends z.ZodType = z.ZodType> {
   readonly name: string;
   readonly schema: S;
+  /** Brings a body of an older form into that of the schema, before it is checked. */
+  readonly translate?: (body: unknown) => unknown;
 }
 
 /** What a checked request looks like. Controllers use it: decorators must not see the request type as a class. */
 export type RequestOf<T extends RequestType> = z.output<T['schema']>;
 
-export function requestType<S extends z.ZodType>(name: string, schema: S): RequestType<S> {
-  return { name, schema };
+export function requestType<S extends z.ZodType>(
+  name: string,
+  schema: S,
+  translate?: (body: unknown) => unknown,
+): RequestType<S> {
+  return { name, schema, translate };
 }
 
 interface Range {

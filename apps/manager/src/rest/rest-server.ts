@@ -5,9 +5,10 @@ import cookie from '@fastify/cookie';
 import cors from '@fastify/cors';
 import type { Logger as PinoLogger } from '@dragonfly/telemetry';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { SwaggerModule } from '@nestjs/swagger';
 import { auditRequests } from '../audit/audit-hooks.js';
+import { actorOf } from '../auth/caller.js';
 import { AuditLog } from '../audit/audit-log.js';
 import type { ManagerMetrics } from '../status/manager-metrics.js';
 import { RestErrorFilter } from './error.filter.js';
@@ -62,6 +63,27 @@ async function allowOrigins(app: NestFastifyApplication, origins: readonly strin
   });
 }
 
+/** Questions that probes ask all day, and pages. */
+const LOGGED = /^\/o?api\//;
+
+/** The access log: one line for each request of the API; without its query, which may hold secrets. */
+function logRequest(log: PinoLogger, request: FastifyRequest, reply: FastifyReply): void {
+  if (!LOGGED.test(request.url)) {
+    return;
+  }
+  log.info(
+    {
+      method: request.method,
+      path: request.url.split('?', 1)[0],
+      status: reply.statusCode,
+      durationMs: Math.round(reply.elapsedTime * 10) / 10,
+      actor: actorOf(request).name,
+      ip: request.ip,
+    },
+    'request',
+  );
+}
+
 /** Everything of the REST side that is no controller. */
 export async function configureRest(
   app: NestFastifyApplication,
@@ -97,6 +119,7 @@ export async function configureRest(
       reply.statusCode,
       reply.elapsedTime,
     );
+    logRequest(options.log, request, reply);
   });
   auditRequests(fastify, app.get(AuditLog));
   if (options.rest.consoleDirectory) {
