@@ -188,6 +188,10 @@ describeWithRealPrograms('jobs over a real seed, a real peer and our peer', () =
     const sum = (of: (record: extRecords.DownloadRecord) => bigint): bigint =>
       all.reduce((total, record) => total + of(record), 0n);
     expect(sum(({ bytesFromSource }) => bytesFromSource)).toBe(BigInt(CONTENT_BYTES));
-    expect(sum((record) => record.bytesFromPeers + record.bytesFromSeeds)).toBe(2n * BigInt(CONTENT_BYTES));
+    // A real daemon that registers once more tells its pieces again as they came: of each host the fullest record counts.
+    const fetched = [...Map.groupBy(all, ({ hostId }) => hostId).values()].map((records) =>
+      records.map((record) => record.bytesFromPeers + record.bytesFromSeeds).reduce((a, b) => (a > b ? a : b)),
+    );
+    expect(fetched.reduce((a, b) => a + b)).toBe(2n * BigInt(CONTENT_BYTES));
   });
 });
