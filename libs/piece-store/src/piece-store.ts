@@ -1,6 +1,7 @@
 import { mkdir, readFile, stat, statfs, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import { DfError } from '@dragonfly/errors';
+import { capacityOf } from './capacity.js';
 import { readBootId } from './boot-id.js';
 import { checkContentLength, checkPieceLength } from './content-length.js';
 import { DescriptorCache } from './descriptor-cache.js';
@@ -225,8 +226,7 @@ export class PieceStore {
 
   async #fileSystem(): Promise<{ freeBytes: number; totalBytes: number }> {
     try {
-      const { bavail, blocks, bsize } = await statfs(this.directory);
-      return { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
+      return capacityOf(await statfs(this.directory));
     } catch (error) {
       throw DfError.from(error);
     }
