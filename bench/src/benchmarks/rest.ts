@@ -1,6 +1,5 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,6 +10,7 @@ import { ChildService, freePort, MariaDbServer } from '@dragonfly/testkit';
 import { Comparison } from '../measure/comparison.ts';
 import { cpuSeconds, rssMib } from '../measure/process-figures.ts';
 import type { BenchmarkResult } from '../measure/report.ts';
+import { nextMessage, sleep } from '../parts/child-messages.ts';
 import type { HttpOrder, HttpResult } from '../parts/http-load.ts';
 import { inRoot } from '../parts/paths.ts';
 import type { BenchmarkContext } from './context.ts';
@@ -293,16 +293,4 @@ class Manager {
   async stop(): Promise<void> {
     await this.process.stop();
   }
-}
-
-async function nextMessage(child: ChildProcess): Promise<unknown> {
-  const [message] = (await Promise.race([
-    once(child, 'message'),
-    once(child, 'exit').then(() => Promise.reject(new Error('a process of the benchmark ended early'))),
-  ])) as [unknown];
-  return message;
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

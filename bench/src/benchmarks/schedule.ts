@@ -1,10 +1,10 @@
-import { fork, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
+import { fork } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Comparison } from '../measure/comparison.ts';
 import { cpuSeconds, rssMib } from '../measure/process-figures.ts';
 import type { BenchmarkResult } from '../measure/report.ts';
+import { nextMessage, sleep } from '../parts/child-messages.ts';
 import { Cluster } from '../parts/cluster.ts';
 import type { BenchmarkContext } from './context.ts';
 import type { LoadOrder, LoadResult } from './schedule-load.ts';
@@ -65,16 +65,4 @@ export async function schedule(context: BenchmarkContext): Promise<BenchmarkResu
       'Known peers and RSS grow from row to row: nothing is forgotten during a round.',
     ],
   };
-}
-
-async function nextMessage(load: ChildProcess): Promise<unknown> {
-  const [message] = (await Promise.race([
-    once(load, 'message'),
-    once(load, 'exit').then(() => Promise.reject(new Error('the load ended early'))),
-  ])) as [unknown];
-  return message;
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -5,6 +5,7 @@
  * Messages in: HttpOrder; out: `ready`, then an HttpResult for each order.
  */
 import { connect, type Socket } from 'node:net';
+import { sleep } from './child-messages.ts';
 
 export interface HttpOrder {
   readonly port: number;
@@ -87,10 +88,6 @@ async function run(order: HttpOrder): Promise<HttpResult> {
   durations.sort((a, b) => a - b);
   const quantile = (share: number): number => durations[Math.floor((durations.length - 1) * share)] ?? 0;
   return { requests: durations.length, p50Ms: quantile(0.5), p99Ms: quantile(0.99), bodyBytes };
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 process.on('message', (order: HttpOrder) => {

@@ -86,11 +86,7 @@ export async function createRequest(subject: Subject): Promise<{ csrDer: Buffer;
  * @throws DfError invalid-argument for a malformed or wrongly signed request, or names that are none
  */
 export async function readRequest(csrDer: Uint8Array): Promise<Subject> {
-  const { request, subject } = parseRequest(csrDer);
-  if (!(await request.verify().catch(() => false))) {
-    throw new DfError('invalid-argument', 'csr: is not signed by its own key');
-  }
-  return subject;
+  return (await checkedRequest(csrDer)).subject;
 }
 
 /**
@@ -103,8 +99,7 @@ export async function signRequest(
   validityMs: number,
   now = new Date(),
 ): Promise<IssuedCertificate> {
-  const subject = await readRequest(csrDer);
-  const { request } = parseRequest(csrDer);
+  const { request, subject } = await checkedRequest(csrDer);
   const issuer = new x509.X509Certificate(authority.certificatePem);
   // Never longer than the authority itself.
   const expiresAt = new Date(Math.min(now.getTime() + validityMs, issuer.notAfter.getTime()));
@@ -138,6 +133,14 @@ export function certificatesOfPem(pem: string): Buffer[] {
   const found = x509.PemConverter.decode(pem).map((der) => Buffer.from(der));
   if (found.length === 0) throw new DfError('invalid-argument', 'holds no certificate in PEM form');
   return found;
+}
+
+async function checkedRequest(csrDer: Uint8Array): Promise<ReturnType<typeof parseRequest>> {
+  const parsed = parseRequest(csrDer);
+  if (!(await parsed.request.verify().catch(() => false))) {
+    throw new DfError('invalid-argument', 'csr: is not signed by its own key');
+  }
+  return parsed;
 }
 
 function parseRequest(csrDer: Uint8Array): { request: x509.Pkcs10CertificateRequest; subject: Subject } {

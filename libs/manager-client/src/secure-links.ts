@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { DfError } from '@dragonfly/errors';
-import { parseAddress } from '@dragonfly/rpc';
+import { hostPort, parseAddress } from '@dragonfly/rpc';
 import type { Logger } from '@dragonfly/telemetry';
 import type { CertificateKeeper } from './certificate-keeper.js';
 import { DEFAULT_JOIN_PORT, type SecuritySection } from './security-section.js';
@@ -61,7 +61,7 @@ function joinAddressOf(managerAddress: string): string {
   if (parsed.kind !== 'tcp') {
     throw new DfError('invalid-argument', 'security.joinAddr: is needed for this manager.addr');
   }
-  return `${parsed.host.includes(':') ? `[${parsed.host}]` : parsed.host}:${DEFAULT_JOIN_PORT}`;
+  return hostPort(parsed.host, DEFAULT_JOIN_PORT);
 }
 
 function tokenOf({ joinToken, joinTokenFile }: SecuritySection): string {

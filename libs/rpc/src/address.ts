@@ -44,7 +44,12 @@ export function parseAddress(text: string): Address {
 /** The target string of grpc-js for an address. */
 export function grpcTarget(address: Address): string {
   if (address.kind === 'unix') return `unix:${address.path}`;
-  return address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
+  return hostPort(address.host, address.port);
+}
+
+/** `host:port`, or `[ipv6]:port`: what `parseAddress` reads. */
+export function hostPort(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 /**

@@ -2,7 +2,7 @@
  * Construction of gRPC servers and clients. The Nest transport is a separate entry point, `@dragonfly/rpc/nest`.
  * @packageDocumentation
  */
-export { type Address, grpcTarget, MAX_UNIX_PATH_BYTES, parseAddress } from './address.js';
+export { type Address, grpcTarget, hostPort, MAX_UNIX_PATH_BYTES, parseAddress } from './address.js';
 export { type ClientConstructor, createGrpcClient, type GrpcClientOptions } from './client.js';
 export { BidiCall, type BidiMethod, readStream, type ReadStreamOptions } from './client-stream.js';
 export { GrpcServer, type GrpcServerOptions, type GrpcServiceBinding } from './grpc-server.js';

@@ -6,8 +6,9 @@ import { ForTenants } from '../auth/route-rules.js';
 import { News } from '../notify/news.js';
 import { Answers, AnswersList, AnswersNothing, AnswersPage } from '../rest/answers.js';
 import { listAnswer } from '../rest/list-answer.js';
-import { pageOf, rowsOf } from '../rest/pagination.js';
+import { pageOf } from '../rest/pagination.js';
 import { IdParam, JsonBody, QueryOf } from '../rest/request-decorators.js';
+import { pageOfRows } from '../rest/resource-rows.js';
 import type { RequestOf } from '../rest/rest-schema.js';
 import { Authorities } from './authorities.js';
 import {
@@ -52,11 +53,8 @@ export class JoinTokensController {
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<JoinTokenBody[]> {
-    const [rows, total] = await this.database.manager.findAndCount(JoinTokenEntity, {
-      where: { isDel: 0 },
-      order: { id: 'DESC' },
-      ...rowsOf(pageOf(query)),
-    });
+    const { manager } = this.database;
+    const { rows, total } = await pageOfRows(manager, JoinTokenEntity, {}, pageOf(query), {}, 'newest first');
     return listAnswer(request, reply, query, { bodies: rows.map((row) => joinTokenBody(row)), total });
   }
 
@@ -84,11 +82,8 @@ export class CertificatesController {
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<CertificateBody[]> {
-    const [rows, total] = await this.database.manager.findAndCount(CertificateEntity, {
-      where: { isDel: 0 },
-      order: { id: 'DESC' },
-      ...rowsOf(pageOf(query)),
-    });
+    const { manager } = this.database;
+    const { rows, total } = await pageOfRows(manager, CertificateEntity, {}, pageOf(query), {}, 'newest first');
     return listAnswer(request, reply, query, { bodies: rows.map(certificateBody), total });
   }
 

@@ -1,11 +1,9 @@
 import {
   createJoinToken,
-  DEFAULT_CERTIFICATE_VALIDITY_MS,
   formatJoinToken,
   hashOfSecret,
   type IssuedCertificate,
   parseJoinToken,
-  readRequest,
   signRequest,
 } from '@dragonfly/certificates';
 import { DfError } from '@dragonfly/errors';
@@ -72,7 +70,6 @@ export class CertificatesService {
    * @throws DfError invalid-argument (the request), unauthenticated (the claim), permission-denied (the names)
    */
   async issue(csrDer: Uint8Array, claim: Claim, validityMs?: number): Promise<IssuedCertificate> {
-    const subject = await readRequest(csrDer);
     const authority = await this.authorities.signing();
     const wanted = validityMs === undefined || validityMs === 0 ? this.options.validityMs : validityMs;
     const issued = await signRequest(
@@ -90,7 +87,7 @@ export class CertificatesService {
         if (!row || row.usedAt !== null || row.expiresAt === null || row.expiresAt <= now) {
           throw new DfError('unauthenticated', 'the join token is unknown, used or expired');
         }
-        checkNames(subject.names, row.names.length > 0 ? new Set(row.names) : undefined, this.options.ownNames);
+        checkNames(issued.subject.names, row.names.length > 0 ? new Set(row.names) : undefined, this.options.ownNames);
         const { affected } = await manager.update(
           JoinTokenEntity,
           { id: row.id, usedAt: IsNull() },
@@ -102,7 +99,7 @@ export class CertificatesService {
         if (!row || row.revokedAt !== null || row.expiresAt === null || row.expiresAt <= now) {
           throw new DfError('unauthenticated', 'the certificate of the connection is unknown, revoked or expired');
         }
-        checkNames(subject.names, new Set(row.names), []);
+        checkNames(issued.subject.names, new Set(row.names), []);
       }
       await this.record(manager, issued, authority.fingerprint);
     });
@@ -168,8 +165,6 @@ export class CertificatesService {
     });
   }
 }
-
-export const DEFAULT_VALIDITY_MS = DEFAULT_CERTIFICATE_VALIDITY_MS;
 
 function parseToken(text: string): { secret: string } {
   try {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DfError } from '@dragonfly/errors';
 import type { Database } from '@dragonfly/persistence';
-import type { LiveServerTls } from '@dragonfly/rpc';
+import { hostPort, type LiveServerTls } from '@dragonfly/rpc';
 import type { Logger } from '@dragonfly/telemetry';
 import type { DynamicModule } from '@nestjs/common';
 import type { Clock } from '../clock.js';
@@ -72,8 +72,7 @@ export async function startSecurity({ settings, database, clock, news, log }: Se
     module: (platform) => CertificatesModule.on(platform, { authorities, certificates, calls }),
     tls: { live, isRevoked: (serial) => certificates.isRevoked(serial) },
     serveJoining: async (host) => {
-      const address = `${host.includes(':') ? `[${host}]` : host}:${security.joinPort}`;
-      const server = await startJoinServer(address, live, calls, log);
+      const server = await startJoinServer(hostPort(host, security.joinPort), live, calls, log);
       close = () => server.stop(0);
       return server.ports[0] ?? 0;
     },

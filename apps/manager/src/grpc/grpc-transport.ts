@@ -1,5 +1,5 @@
 import { extCertificates, extNotify, extObjectStorage, managerV2 } from '@dragonfly/proto';
-import { type LiveServerTls, LiveCertificates, type ServerTls } from '@dragonfly/rpc';
+import { hostPort, type LiveServerTls, LiveCertificates, type ServerTls } from '@dragonfly/rpc';
 import { nestGrpcOptions } from '@dragonfly/rpc/nest';
 import { readFileSync } from 'node:fs';
 import type { Logger } from '../logger.js';
@@ -37,7 +37,7 @@ export async function grpcTransport(
           ]
         : []),
     ],
-    url: `${host.includes(':') ? `[${host}]` : host}:${port.start}`,
+    url: hostPort(host, port.start),
     log,
     requestRateLimit,
     graceMs: STOP_GRACE_MS,

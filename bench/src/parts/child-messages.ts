@@ -1,0 +1,15 @@
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+
+/** The next message of a process that takes part in a benchmark. @throws Error when it ends instead */
+export async function nextMessage(child: ChildProcess): Promise<unknown> {
+  const [message] = (await Promise.race([
+    once(child, 'message'),
+    once(child, 'exit').then(() => Promise.reject(new Error('a process of the benchmark ended early'))),
+  ])) as [unknown];
+  return message;
+}
+
+export function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
