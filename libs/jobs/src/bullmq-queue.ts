@@ -15,6 +15,7 @@ import {
   type WorkOptions,
 } from './job-queue.js';
 import { backoffAfter, checkRequest, checkSchedule } from './requests.js';
+import { abortCancelled, JobListeners, type RunningJob } from './running-jobs.js';
 
 export interface BullmqQueueOptions {
   /** One server; or, with `masterName`, the sentinels. */
@@ -55,17 +56,12 @@ const MAX_SCHEDULES = 10_000;
 /** Text of the failure by which a cancelled entry is told from a failed one. */
 const CANCELLED = 'cancelled on request';
 
-interface Running {
-  readonly abort: AbortController;
-  isCancelled: boolean;
-}
-
 /** The queue on Redis, for several managers. */
 export class BullmqJobQueue extends JobQueue {
   private readonly connection: Redis;
   private readonly queue: Queue<JsonObject, JsonObject, string>;
-  private readonly listeners = new Set<(event: JobEvent) => void>();
-  private readonly running = new Map<string, Running>();
+  private readonly listeners: JobListeners;
+  private readonly running = new Map<string, RunningJob>();
   private readonly onError: (error: unknown) => void;
   private worker: Worker<JsonObject, JsonObject, string> | undefined;
   private cancelTimer: NodeJS.Timeout | undefined;
@@ -74,6 +70,7 @@ export class BullmqJobQueue extends JobQueue {
   constructor(private readonly options: BullmqQueueOptions) {
     super();
     this.onError = options.onError ?? ((): void => undefined);
+    this.listeners = new JobListeners(this.onError);
     this.connection = this.connect();
     this.queue = new Queue(options.name, { connection: this.connection, prefix: this.prefix });
     this.queue.on('error', this.onError);
@@ -112,11 +109,11 @@ export class BullmqJobQueue extends JobQueue {
         return false;
       }
       if (state === 'waiting' && (await this.removeWaiting(job))) {
-        this.tell({ type: 'cancelled', id });
+        this.listeners.tell({ type: 'cancelled', id });
         return true;
       }
       await this.connection.set(this.cancelMark(id), '1', 'PX', KEEP_FINISHED_MS);
-      this.abortCancelled(id);
+      abortCancelled(this.running.get(id));
       return true;
     });
   }
@@ -163,12 +160,12 @@ export class BullmqJobQueue extends JobQueue {
     );
     this.worker = worker;
     worker.on('error', this.onError);
-    worker.on('completed', ({ id = '' }) => this.tell({ type: 'completed', id }));
+    worker.on('completed', ({ id = '' }) => this.listeners.tell({ type: 'completed', id }));
     worker.on('failed', (job) => {
       if (job?.id !== undefined) {
         const isOver = job.finishedOn !== undefined;
         const isCancelled = job.failedReason === CANCELLED;
-        this.tell({ type: isCancelled ? 'cancelled' : isOver ? 'failed' : 'retrying', id: job.id });
+        this.listeners.tell({ type: isCancelled ? 'cancelled' : isOver ? 'failed' : 'retrying', id: job.id });
       }
     });
     this.cancelTimer = setInterval(() => void this.lookForCancelled(), CANCEL_POLL_MS);
@@ -177,8 +174,7 @@ export class BullmqJobQueue extends JobQueue {
   }
 
   override onEvent(listener: (event: JobEvent) => void): () => void {
-    this.listeners.add(listener);
-    return () => this.listeners.delete(listener);
+    return this.listeners.add(listener);
   }
 
   override async close(): Promise<void> {
@@ -292,7 +288,7 @@ export class BullmqJobQueue extends JobQueue {
     handlers: WorkOptions['handlers'],
   ): Promise<JsonObject> {
     const id = job.id ?? '';
-    const running: Running = { abort: new AbortController(), isCancelled: false };
+    const running: RunningJob = { abort: new AbortController(), isCancelled: false };
     this.running.set(id, running);
     const { signal } = running.abort;
     try {
@@ -308,7 +304,7 @@ export class BullmqJobQueue extends JobQueue {
         running.abort.abort(new DfError('unavailable', 'the queue is closing'));
         throw new DfError('unavailable', 'the queue is closing');
       }
-      this.tell({ type: 'active', id });
+      this.listeners.tell({ type: 'active', id });
       const result = await handler({
         id,
         kind: job.name,
@@ -317,7 +313,7 @@ export class BullmqJobQueue extends JobQueue {
         signal,
         progress: async (value) => {
           await job.updateProgress(value);
-          this.tell({ type: 'progress', id });
+          this.listeners.tell({ type: 'progress', id });
         },
       });
       if (running.isCancelled) {
@@ -348,27 +344,9 @@ export class BullmqJobQueue extends JobQueue {
     }
     try {
       const marks = await this.connection.mget(ids.map((id) => this.cancelMark(id)));
-      ids.filter((_id, index) => marks[index] !== null).forEach((id) => this.abortCancelled(id));
+      ids.filter((_id, index) => marks[index] !== null).forEach((id) => abortCancelled(this.running.get(id)));
     } catch (error) {
       this.onError(error);
-    }
-  }
-
-  private abortCancelled(id: string): void {
-    const entry = this.running.get(id);
-    if (entry && !entry.isCancelled) {
-      entry.isCancelled = true;
-      entry.abort.abort(new DfError('cancelled', 'the job was cancelled'));
-    }
-  }
-
-  private tell(event: JobEvent): void {
-    for (const listener of this.listeners) {
-      try {
-        listener(event);
-      } catch (error) {
-        this.onError(error);
-      }
     }
   }
 }

@@ -15,6 +15,7 @@ import {
 } from './job-queue.js';
 import { QueueRows, type TakenJob } from './queue-rows.js';
 import { backoffAfter, checkRequest, checkSchedule } from './requests.js';
+import { abortCancelled, JobListeners, type RunningJob } from './running-jobs.js';
 
 export interface DatabaseQueueOptions {
   database: Database;
@@ -44,10 +45,8 @@ const CLOSE_GRACE_MS = 5_000;
 /** An entry is given up when so many workers died with it, beside its failures. */
 const MAX_LOST_RUNS = 3;
 
-interface Running {
-  readonly abort: AbortController;
+interface Running extends RunningJob {
   readonly ended: Promise<void>;
-  isCancelled: boolean;
 }
 
 /**
@@ -57,7 +56,7 @@ interface Running {
 export class DatabaseJobQueue extends JobQueue {
   private readonly rows: QueueRows;
   private readonly owner = randomUUID();
-  private readonly listeners = new Set<(event: JobEvent) => void>();
+  private readonly listeners: JobListeners;
   private readonly running = new Map<string, Running>();
   private readonly leaseMs: number;
   private readonly onError: (error: unknown) => void;
@@ -76,6 +75,7 @@ export class DatabaseJobQueue extends JobQueue {
     this.rows = new QueueRows(options.database, options.name);
     this.leaseMs = options.leaseMs ?? DEFAULT_LEASE_MS;
     this.onError = options.onError ?? ((): void => undefined);
+    this.listeners = new JobListeners(this.onError);
   }
 
   override async enqueue(request: JobRequest): Promise<string> {
@@ -95,9 +95,9 @@ export class DatabaseJobQueue extends JobQueue {
     this.checkOpen();
     const was = await this.rows.cancel(id, Date.now());
     if (was === 'waiting') {
-      this.tell({ type: 'cancelled', id });
+      this.listeners.tell({ type: 'cancelled', id });
     } else if (was === 'active') {
-      this.abortCancelled(id);
+      abortCancelled(this.running.get(id));
     }
     return was !== undefined;
   }
@@ -132,8 +132,7 @@ export class DatabaseJobQueue extends JobQueue {
   }
 
   override onEvent(listener: (event: JobEvent) => void): () => void {
-    this.listeners.add(listener);
-    return () => this.listeners.delete(listener);
+    return this.listeners.add(listener);
   }
 
   override async close(): Promise<void> {
@@ -220,7 +219,7 @@ export class DatabaseJobQueue extends JobQueue {
   private async run(job: TakenJob, signal: AbortSignal): Promise<void> {
     // Not before `start` has noted the entry.
     await Promise.resolve();
-    this.tell({ type: 'active', id: job.id });
+    this.listeners.tell({ type: 'active', id: job.id });
     try {
       await this.settle(job, await this.outcomeOf(job, signal));
     } catch (error) {
@@ -276,11 +275,11 @@ export class DatabaseJobQueue extends JobQueue {
           result: outcome.result,
           finishedAt: nowMs,
         });
-        this.tell({ type: 'completed', id });
+        this.listeners.tell({ type: 'completed', id });
         return;
       case 'cancelled':
         await this.rows.settle(this.owner, id, { ...released, state: 'cancelled', finishedAt: nowMs });
-        this.tell({ type: 'cancelled', id });
+        this.listeners.tell({ type: 'cancelled', id });
         return;
       case 'interrupted':
         // Not its fault: the run does not count.
@@ -300,14 +299,14 @@ export class DatabaseJobQueue extends JobQueue {
             ? { state: 'failed', finishedAt: nowMs }
             : { state: 'waiting', runAt: nowMs + backoffAfter(job.attempt, job.backoffMs) }),
         });
-        this.tell({ type: isOver ? 'failed' : 'retrying', id });
+        this.listeners.tell({ type: isOver ? 'failed' : 'retrying', id });
       }
     }
   }
 
   private async noteProgress(id: string, progress: JsonObject): Promise<void> {
     if (await this.rows.settle(this.owner, id, { progress })) {
-      this.tell({ type: 'progress', id });
+      this.listeners.tell({ type: 'progress', id });
     }
   }
 
@@ -323,29 +322,11 @@ export class DatabaseJobQueue extends JobQueue {
         if (isCancelled === undefined) {
           this.running.get(id)?.abort.abort(new DfError('unavailable', 'the lease of the job was lost'));
         } else if (isCancelled) {
-          this.abortCancelled(id);
+          abortCancelled(this.running.get(id));
         }
       }
     } catch (error) {
       this.onError(error);
-    }
-  }
-
-  private abortCancelled(id: string): void {
-    const entry = this.running.get(id);
-    if (entry && !entry.isCancelled) {
-      entry.isCancelled = true;
-      entry.abort.abort(new DfError('cancelled', 'the job was cancelled'));
-    }
-  }
-
-  private tell(event: JobEvent): void {
-    for (const listener of this.listeners) {
-      try {
-        listener(event);
-      } catch (error) {
-        this.onError(error);
-      }
     }
   }
 }

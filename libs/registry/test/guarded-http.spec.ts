@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { AddressGuard, GuardedHttp, type ResolveHost } from '../src/index.js';
 import { FakeRegistry } from '../src/testing/index.js';
-import { TEST_CERTIFICATE, TEST_KEY } from './tls-fixture.js';
+import { TEST_CERTIFICATE, TEST_KEY } from '@dragonfly/testkit';
 
 const LOOPBACK = new AddressGuard({ allow: ['loopback'] });
 

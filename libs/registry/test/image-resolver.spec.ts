@@ -7,7 +7,7 @@ import {
   type FakeRegistryOptions,
   OCI_INDEX,
 } from '../src/testing/index.js';
-import { TEST_CERTIFICATE, TEST_KEY } from './tls-fixture.js';
+import { TEST_CERTIFICATE, TEST_KEY } from '@dragonfly/testkit';
 
 const REPO = 'library/alpine';
 const LAYERS = ['one', 'two', 'three'].map((text) => Buffer.from(`layer ${text}`));

@@ -9,3 +9,4 @@ export { sha256OfFile } from './sha256-of-file.js';
 export { tempDir, type TempDir } from './temp-dir.js';
 export { waitFor, type WaitOptions } from './wait-for.js';
 export { FakeObjectStore } from './fake-object-store.js';
+export { TEST_CERTIFICATE, TEST_KEY } from './tls-fixture.js';

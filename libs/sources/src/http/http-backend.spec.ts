@@ -2,10 +2,9 @@ import { once } from 'node:events';
 import http from 'node:http';
 import https from 'node:https';
 import net, { type AddressInfo } from 'node:net';
-import { Content, CountingOrigin, waitFor } from '@dragonfly/testkit';
+import { Content, CountingOrigin, TEST_CERTIFICATE, TEST_KEY, waitFor } from '@dragonfly/testkit';
 import { readAll } from '../../test/bodies.js';
 import { RawOrigin, type RawConnection } from '../../test/raw-origin.js';
-import { TEST_CERTIFICATE, TEST_KEY } from '../../test/tls-fixture.js';
 import { HttpBackend, type HttpBackendOptions } from './http-backend.js';
 
 const CONTENT = new Content(3_000_000);
