@@ -109,12 +109,19 @@ export interface StoredFile {
   readonly path: string;
 }
 
-/** Every file of one tree (`journalRoot` or `dataRoot`); names that are no task id are returned too, for clean-up. */
+/**
+ * Every file of one tree (`journalRoot` or `dataRoot`); names that are no task id are returned too, for clean-up. What is
+ * neither a directory where one belongs nor a file where one belongs was put there by somebody else (a desktop's
+ * `.DS_Store`, a file of NFS) and is passed over: it is no reason not to start.
+ */
 export async function* walkFiles(root: string, kinds: readonly TaskKind[]): AsyncGenerator<StoredFile> {
   for (const kind of kinds) {
-    for (const shard of (await ifPresent(readdir(path.join(root, kind)))) ?? []) {
-      for (const id of await readdir(path.join(root, kind, shard))) {
-        yield { kind, id, path: path.join(root, kind, shard, id) };
+    const kindDirectory = path.join(root, kind);
+    for (const shard of (await ifPresent(readdir(kindDirectory, { withFileTypes: true }))) ?? []) {
+      if (!shard.isDirectory()) continue;
+      const shardDirectory = path.join(kindDirectory, shard.name);
+      for (const file of await readdir(shardDirectory, { withFileTypes: true })) {
+        if (file.isFile()) yield { kind, id: file.name, path: path.join(shardDirectory, file.name) };
       }
     }
   }

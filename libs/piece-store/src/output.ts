@@ -67,12 +67,13 @@ export async function placeOutput(
     options.signal?.throwIfAborted();
     if (outcome !== 'linked') await giveTo(temporary, options.owner);
     await publish(temporary, target, options.overwrite ?? false);
+    // Renaming one link of a file over another of the same file leaves both names.
+    await ifPresent(unlink(temporary));
     return outcome;
   } catch (error) {
+    // Where nothing could be made nothing can be removed either: the first failure is the one to tell.
+    await unlink(temporary).catch(() => undefined);
     throw outputError(error, target);
-  } finally {
-    // Renaming one link of a file over another of the same file leaves both names; a failure leaves the first.
-    await ifPresent(unlink(temporary));
   }
 }
 

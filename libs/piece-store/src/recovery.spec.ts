@@ -163,6 +163,16 @@ describe('recovery of a piece store', () => {
     expect([existsSync(stray), existsSync(journalPath()), existsSync(contentPath())]).toEqual([false, false, false]);
   });
 
+  it('passes over what is not its own', async () => {
+    await close();
+    writeFileSync(directory.file('journal', 'standard', '.DS_Store'), 'foreign');
+    writeFileSync(directory.file('data', 'standard', '.DS_Store'), 'foreign');
+    mkdirSync(directory.file('journal', 'standard', 'bbb', 'c'.repeat(64)));
+    mkdirSync(directory.file('data', 'standard', 'bbb', 'c'.repeat(64)));
+    expect((await recovered()).isComplete).toBe(true);
+    expect(existsSync(directory.file('journal', 'standard', '.DS_Store'))).toBe(true);
+  });
+
   it('remembers failure and use', async () => {
     const task = await recovered();
     await task.fail(new Error('origin said no'));
