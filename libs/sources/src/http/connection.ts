@@ -197,9 +197,21 @@ function connectError(error: unknown, where: string): DfError {
   const code = isErrnoException(error) ? error.code : undefined;
   // OpenSSL's verdicts on a certificate: trying again does not make it better.
   const isCertificate = code !== undefined && /CERT|SELF_SIGNED|UNABLE_TO_|ALTNAME/.test(code);
-  return new DfError(mapped.code === 'internal' ? 'unavailable' : mapped.code, `${where}: ${mapped.message}`, {
+  const text = tlsReason(error) ?? mapped.message;
+  return new DfError(mapped.code === 'internal' ? 'unavailable' : mapped.code, `${where}: ${text}`, {
     cause: error,
     details: code === undefined ? {} : { errno: code },
     retryable: mapped.retryable && !isCertificate,
   });
+}
+
+/**
+ * What a failed handshake was about. OpenSSL's own message is a line of its error queue, with an address, a source file of
+ * its build and an end of line.
+ */
+function tlsReason(error: unknown): string | undefined {
+  const { reason } = error as { readonly reason?: unknown };
+  if (!isErrnoException(error) || typeof reason !== 'string' || !error.code?.startsWith('ERR_SSL_')) return undefined;
+  const isPlainHttp = error.code === 'ERR_SSL_WRONG_VERSION_NUMBER';
+  return `TLS handshake failed: ${reason}${isPlainHttp ? ' (does the server speak TLS on this port?)' : ''}`;
 }

@@ -637,6 +637,21 @@ describe('HttpBackend', () => {
       await expect(backend.stat({ url, signal })).rejects.toMatchObject({ code: 'unavailable' });
     });
 
+    it('says in one line that a server speaks no TLS', async () => {
+      const plain = http.createServer((_request, response) => response.end());
+      await new Promise<void>((resolve) => plain.listen(0, '127.0.0.1', resolve));
+      const { port } = plain.address() as net.AddressInfo;
+      const failure = await backendWith()
+        .stat({ url: `https://127.0.0.1:${port}/`, signal })
+        .catch((error: unknown) => error as Error);
+      expect(failure).toMatchObject({
+        message:
+          `127.0.0.1:${port}: TLS handshake failed: wrong version number ` +
+          '(does the server speak TLS on this port?)',
+      });
+      await new Promise((resolve) => plain.close(resolve));
+    });
+
     it('goes through a proxy by a tunnel', async () => {
       const asked: string[] = [];
       const proxy = http.createServer();
