@@ -51,4 +51,28 @@ describe('prepareTask', () => {
     expect(task.meta.responseHeader).toEqual({ 'content-type': 'text/plain', 'content-length': '10', etag: '"a"' });
     await store.close();
   });
+
+  it('blames the source for a length that nothing can hold', async () => {
+    using dir = tempDir('prepare');
+    const store = await PieceStore.open({ directory: dir.path, log: silentLogger() });
+    const sources = new SourceRegistry();
+    const contentLengthBytes = Number.MAX_SAFE_INTEGER;
+    sources.register(
+      new OneAnswer({
+        contentLengthBytes,
+        supportsRange: true,
+        statusCode: 200,
+        headers: {},
+        etag: undefined,
+        lastModified: undefined,
+      }),
+    );
+    const request = requestOfDownload(commonV2.Download.fromPartial({ url: 'http://origin/file' }));
+    await expect(prepareTask(store, sources, request, new AbortController().signal)).rejects.toMatchObject({
+      code: 'origin',
+      details: { statusCode: 200 },
+    });
+    expect(store.list()).toEqual([]);
+    await store.close();
+  });
 });

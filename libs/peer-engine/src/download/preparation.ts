@@ -1,6 +1,6 @@
 import { DfError } from '@dragonfly/errors';
 import { pieceLengthFor } from '@dragonfly/ids';
-import type { PieceStore, StoredTask } from '@dragonfly/piece-store';
+import { MAX_PIECES_PER_TASK, type PieceStore, type StoredTask } from '@dragonfly/piece-store';
 import type { SourceInfo, SourceRegistry } from '@dragonfly/sources';
 import { sourceAccessOf, UNKNOWN_LENGTH_PIECE_BYTES } from '../source/source-plan.js';
 import type { DownloadRequest } from './download-request.js';
@@ -50,7 +50,16 @@ export async function prepareTask(
 
 function pieceLengthOf(request: DownloadRequest, info: SourceInfo): number {
   if (request.pieceLengthBytes !== undefined) return request.pieceLengthBytes;
-  return info.contentLengthBytes === undefined ? UNKNOWN_LENGTH_PIECE_BYTES : pieceLengthFor(info.contentLengthBytes);
+  const { contentLengthBytes } = info;
+  if (contentLengthBytes === undefined) return UNKNOWN_LENGTH_PIECE_BYTES;
+  const pieceLengthBytes = pieceLengthFor(contentLengthBytes);
+  // With the longest piece there is: not what the caller asked for is wrong, but what the source tells.
+  if (contentLengthBytes > pieceLengthBytes * MAX_PIECES_PER_TASK) {
+    throw new DfError('origin', `the source tells a length of ${contentLengthBytes} bytes, which nothing can hold`, {
+      details: { statusCode: info.statusCode, headers: info.headers },
+    });
+  }
+  return pieceLengthBytes;
 }
 
 /** Whether pieces in the store can be part of what the origin has now. */
