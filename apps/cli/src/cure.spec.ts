@@ -51,6 +51,17 @@ describe('cure', () => {
     expect(cureFor(error, options('--transfer-from-dfdaemon', '--disable-back-to-source'))).toBe('none');
   });
 
+  it.each([[[]], [['--transfer-from-dfdaemon']]])('is none when there is no room for the output (%j)', (flags) => {
+    const error = new DfError('no-space', '', { details: { errno: 'ENOSPC', path: '/a' } });
+    expect(cureFor(error, options(...flags))).toBe('none');
+  });
+
+  it('is none when dfget itself cannot write the output', () => {
+    const error = new DfError('permission-denied', '', { details: { errno: 'EACCES', path: '/a' } });
+    expect(cureFor(error, options('--transfer-from-dfdaemon'))).toBe('none');
+    expect(cureFor(error, options())).toBe('transfer');
+  });
+
   it('is never what the user has forbidden', () => {
     expect(cureFor(new DfError('internal', ''), options('--disable-back-to-source'))).toBe('none');
     expect(cureFor(new DfError('internal', ''), options('--force-hard-link'))).toBe('none');

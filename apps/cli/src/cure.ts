@@ -14,8 +14,15 @@ const OUTPUT_ERRNOS: ReadonlySet<unknown> = new Set(['ENOENT', 'ENOTDIR', 'EACCE
 export function cureFor(error: DfError, options: DownloadOptions): Cure {
   const cure = anyCureFor(error);
   if (options.forceHardLink) return 'none';
+  // Where the bytes come from makes no difference to a disk that is full.
+  if (isOfOutput(error, options) && (error.code === 'no-space' || options.transferFromDfdaemon)) return 'none';
   if (cure === 'transfer') return options.transferFromDfdaemon ? allowedSource(options) : 'transfer';
   return cure === 'source' ? allowedSource(options) : 'none';
+}
+
+/** The output itself cannot be written, be it by the daemon or by dfget. */
+function isOfOutput(error: DfError, options: DownloadOptions): boolean {
+  return error.details['path'] === options.outputPath;
 }
 
 function allowedSource(options: DownloadOptions): Cure {

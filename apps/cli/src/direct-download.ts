@@ -39,7 +39,7 @@ export async function downloadDirectly(
       traffic: { fromSource: contentLengthBytes, fromPeers: 0, fromSeed: 0, fromLocal: 0 },
     };
   } catch (error) {
-    throw signal.aborted ? new DfError('cancelled', 'cancelled', { cause: signal.reason }) : DfError.from(error);
+    throw signal.aborted ? new DfError('cancelled', 'cancelled', { cause: signal.reason }) : pending.explain(error);
   } finally {
     await pending.discard();
     await sources.close();

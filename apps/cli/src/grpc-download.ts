@@ -1,6 +1,6 @@
 import { stat, writeFile, type FileHandle } from 'node:fs/promises';
 import { credentials, Metadata, type ClientReadableStream } from '@grpc/grpc-js';
-import { DfError } from '@dragonfly/errors';
+import { DfError, isErrnoException } from '@dragonfly/errors';
 import { DEFAULT_FILTERED_QUERY_PARAMS } from '@dragonfly/ids';
 import { commonV2, dfdaemonV2, msToDuration } from '@dragonfly/proto';
 import type { DownloadObserver, DownloadResult } from './download-result.js';
@@ -60,7 +60,8 @@ export async function downloadByGrpc(
     await pending.commit();
     return result;
   } catch (error) {
-    throw grpcFailure(error, signal);
+    // What the gRPC library throws has a number as its code, what the file system throws a word.
+    throw isErrnoException(error) && !signal.aborted ? pending.explain(error) : grpcFailure(error, signal);
   } finally {
     await file?.close();
     await pending.discard();

@@ -61,7 +61,7 @@ function createHost(): CommandHost {
   const isErrorTerminal = isatty(2);
   return {
     env: process.env,
-    cwd: process.cwd(),
+    cwd: workingDirectory(),
     uid: process.getuid?.() ?? 0,
     gid: process.getgid?.() ?? 0,
     userName,
@@ -75,6 +75,15 @@ function createHost(): CommandHost {
     nowMs: () => process.uptime() * 1000,
     daemonProgram: daemonProgram(process.env['DFGET_DFDAEMON']),
   };
+}
+
+/** Somebody may have removed it: absolute paths go on to work, relative ones fail as they do for every program. */
+function workingDirectory(): string {
+  try {
+    return process.cwd();
+  } catch {
+    return process.env['PWD'] ?? '/';
+  }
 }
 
 function daemonProgram(configured: string | undefined): DaemonProgram {

@@ -1,7 +1,7 @@
 import { lstatSync } from 'node:fs';
 import { link, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
-import { isErrnoException } from '@dragonfly/errors';
+import { DfError, isErrnoException } from '@dragonfly/errors';
 import { outputExists, type OutputRules } from './output-rules.js';
 
 /** NAME_MAX of Linux, in bytes. */
@@ -54,8 +54,24 @@ export class PendingOutput {
     await this.discard();
   }
 
-  /** Removes what was written; the output is untouched. */
+  /** Removes what was written; the output is untouched. Where nothing can be removed, nothing could be made either. */
   async discard(): Promise<void> {
-    await rm(this.temporaryPath, { force: true });
+    await rm(this.temporaryPath, { force: true }).catch(() => undefined);
+  }
+
+  /**
+   * A failure in the words of who gave the output. Origins and daemons fail with errors of their own, so an errno is one of
+   * the file system below the output.
+   * @returns with `details.path`, the output, when that is what failed
+   */
+  explain(error: unknown): DfError {
+    const failure = DfError.from(error);
+    if (error instanceof DfError || !isErrnoException(error)) return failure;
+    // `ENOSPC: no space left on device, write`: neither the call nor the temporary name tells the user anything.
+    const reason = /^[A-Z0-9]+: ([^,]+)/.exec(failure.message)?.[1] ?? failure.message;
+    return new DfError(failure.code, `cannot write the output ${this.rules.outputPath}: ${reason}`, {
+      cause: error,
+      details: { ...failure.details, path: this.rules.outputPath },
+    });
   }
 }

@@ -1,6 +1,6 @@
-import { lstatSync, mkdirSync, statSync } from 'node:fs';
+import { accessSync, constants, lstatSync, mkdirSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { DfError } from '@dragonfly/errors';
+import { DfError, isErrnoException } from '@dragonfly/errors';
 
 // Synchronous on purpose: nothing else runs yet, and the first asynchronous call would start a thread pool.
 
@@ -27,6 +27,7 @@ export function checkOutput(rules: OutputRules): void {
   if (!parent.isDirectory()) {
     throw new DfError('failed-precondition', `the output cannot be in ${directory}: that is not a directory`);
   }
+  checkWritable(directory);
   // lstat sees a dangling link, which is in the way although there is nothing behind it.
   const existing =
     statSync(rules.outputPath, { throwIfNoEntry: false }) ?? lstatSync(rules.outputPath, { throwIfNoEntry: false });
@@ -35,6 +36,17 @@ export function checkOutput(rules: OutputRules): void {
     throw new DfError('failed-precondition', `the output is a directory; name the file in it: -O ${example}`);
   }
   if (existing !== undefined && !rules.mayReplaceOutput) throw outputExists(rules.outputPath);
+}
+
+/** A daemon may write in more places than its caller; that is no reason to download what the caller may not put there. */
+function checkWritable(directory: string): void {
+  try {
+    accessSync(directory, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const isReadOnly = isErrnoException(error) && error.code === 'EROFS';
+    const reason = isReadOnly ? 'the file system is read-only' : 'permission denied';
+    throw new DfError('permission-denied', `the output cannot be made in ${directory}: ${reason}`, { cause: error });
+  }
 }
 
 export function outputExists(outputPath: string): DfError {

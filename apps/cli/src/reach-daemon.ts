@@ -6,6 +6,15 @@ import { candidateSockets, type DaemonSockets, type SocketChoice } from './socke
 /** A socket of the same machine answers at once or not at all. */
 const PROBE_TIMEOUT_MS = 3_000;
 
+/** What these mean for a socket that nobody answers on. */
+const WORDS_OF_ERRNO: Readonly<Record<string, string>> = {
+  ENOENT: 'no such socket',
+  ECONNREFUSED: 'nobody listens',
+  ENOTSOCK: 'not a socket',
+  EACCES: 'permission denied',
+  EINVAL: 'the path is too long for a socket',
+};
+
 /** How a daemon can be spoken to. */
 export type DaemonAccess =
   | { readonly kind: 'light'; readonly client: LightClient; readonly sockets: DaemonSockets }
@@ -30,25 +39,30 @@ export async function reachDaemon(choice: SocketChoice, signal: AbortSignal): Pr
     } catch (error) {
       const failure = DfError.from(error);
       if (failure.code === 'cancelled') throw failure;
-      if (await answers(sockets.grpcPath)) return { kind: 'grpc', sockets };
-      const { errno } = failure.details;
-      tried.push(`${sockets.grpcPath} (${typeof errno === 'string' ? errno : failure.code})`);
+      const grpcFailure = await refusal(sockets.grpcPath);
+      if (grpcFailure === undefined) return { kind: 'grpc', sockets };
+      tried.push(`${sockets.grpcPath} (${grpcFailure})`);
     }
   }
   return { kind: 'none', tried };
 }
 
 /** Whether something accepts connections there; what it speaks is found out later. */
-export function answers(socketPath: string): Promise<boolean> {
+export async function answers(socketPath: string): Promise<boolean> {
+  return (await refusal(socketPath)) === undefined;
+}
+
+/** @returns why nothing accepts connections there, in a word or two; undefined when something does */
+function refusal(socketPath: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = net.connect(socketPath);
-    const settle = (isAnswering: boolean): void => {
+    const settle = (reason: string | undefined): void => {
       clearTimeout(timer);
       socket.destroy();
-      resolve(isAnswering);
+      resolve(reason);
     };
-    const timer = setTimeout(() => settle(false), PROBE_TIMEOUT_MS);
-    socket.once('connect', () => settle(true));
-    socket.on('error', () => settle(false));
+    const timer = setTimeout(() => settle('no answer'), PROBE_TIMEOUT_MS);
+    socket.once('connect', () => settle(undefined));
+    socket.on('error', (error: NodeJS.ErrnoException) => settle(WORDS_OF_ERRNO[error.code ?? ''] ?? error.message));
   });
 }

@@ -40,7 +40,7 @@ describe('dfget without a daemon', () => {
       expect.stringMatching(/^download success: true cost: \d+ ms$/),
     ]);
     expect(end.error).toBe(
-      `dfget: warning: no daemon answers on ${directory.file('none.sock')} (ENOENT); fetching from the source instead\n`,
+      `dfget: warning: no daemon answers on ${directory.file('none.sock')} (no such socket); fetching from the source instead\n`,
     );
     expect(readFileSync(directory.file('a')).equals(CONTENT)).toBe(true);
     expect(files()).toEqual(['a', 'report.json']);

@@ -3,7 +3,8 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const PROGRAM = fileURLToPath(new URL('../dist/dfget.js', import.meta.url));
+/** The built dfget. */
+export const PROGRAM = fileURLToPath(new URL('../dist/dfget.js', import.meta.url));
 
 /** What a dfget process left behind. */
 export interface DfgetEnd {

@@ -1,8 +1,9 @@
-import { readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { tempDir, type TempDir } from '@dragonfly/testkit';
 import { FLAGS } from '../src/flags.js';
 import { VERSION } from '../src/version.js';
-import { runDfget, type DfgetEnd } from './run-dfget.js';
+import { PROGRAM, runDfget, type DfgetEnd } from './run-dfget.js';
 
 describe('dfget without a download', () => {
   let directory: TempDir;
@@ -53,5 +54,14 @@ describe('dfget without a download', () => {
     const end = await dfget('http://h/a', '-O', output);
     expect(end.exitCode).toBe(1);
     expect(end.error).toMatch(message);
+  });
+
+  it('works in a directory that has been removed, as far as the output lies elsewhere', async () => {
+    const gone = directory.file('gone');
+    mkdirSync(gone);
+    const script = 'cd "$1" && rmdir "$1" && exec "$2" "$3" --version';
+    const end = spawnSync('sh', ['-c', script, 'sh', gone, process.execPath, PROGRAM], { encoding: 'utf8' });
+    expect(end.stdout).toBe(`dfget ${VERSION}\n`);
+    expect(end.status).toBe(0);
   });
 });
