@@ -65,7 +65,8 @@ export class PieceWriter {
     try {
       this.#lease ??= this.#host.descriptors.acquire(this.#host.contentPath);
       const { fd } = await this.#lease;
-      await this.#host.turns.take(() => writeFully(fd, buffer, this.#fileOffset + offsetInPiece));
+      const position = this.#fileOffset + offsetInPiece;
+      await this.#host.turns.take(position, () => writeFully(fd, buffer, position));
       this.#writtenBytes += buffer.byteLength;
     } catch (error) {
       throw DfError.from(error);

@@ -1,4 +1,5 @@
-import { HttpBackend } from '@dragonfly/sources';
+import { jest } from '@jest/globals';
+import { HttpBackend, type SourceBody } from '@dragonfly/sources';
 import { PieceStore, type PieceWriter } from '@dragonfly/piece-store';
 import { silentLogger } from '@dragonfly/telemetry';
 import { Content, CountingOrigin, tempDir, waitFor, type TempDir } from '@dragonfly/testkit';
@@ -57,3 +58,58 @@ describe('a stream of an origin without ranges', () => {
     expect(origin.requestsOf('/file')).toHaveLength(2);
   });
 });
+
+it('asks for other pieces as soon as the head of the first answer shows ranges', async () => {
+  const dir = tempDir('session');
+  const store = await PieceStore.open({ directory: dir.path, log: silentLogger() });
+  try {
+    const task = await store.getOrCreate('standard', 'ranges', {
+      pieceLengthBytes: PIECE,
+      contentLengthBytes: CONTENT.lengthBytes,
+    });
+    const asked: number[] = [];
+    const hasFollowers = Promise.withResolvers<void>();
+    const backend = new HttpBackend();
+    jest.spyOn(backend, 'read').mockImplementation(async ({ range }) => {
+      const start = range?.startBytes ?? 0;
+      asked.push(start / PIECE);
+      if (asked.length === 3) hasFollowers.resolve();
+      return aPart(CONTENT.slice(start, start + PIECE), start === 0 ? hasFollowers.promise : undefined);
+    });
+    const session = new SourceSession({
+      task,
+      access: { backend, request: { url: 'http://origin/file' } },
+      mayUseRanges: true,
+      concurrency: 3,
+      maxRetries: 0,
+      limiters: [],
+      pool: new BufferPool({ bufferBytes: PIECE, maxBuffers: 6 }),
+      onPiece: () => {},
+      log: silentLogger(),
+    });
+    await session.run(task.missingPieces(), AbortSignal.timeout(10_000));
+    expect(asked.toSorted()).toEqual([0, 1, 2, 3]);
+    expect(task.missingPieces()).toEqual([]);
+  } finally {
+    await store.close();
+    dir.remove();
+  }
+});
+
+/** @param ready when its first byte comes */
+function aPart(bytes: Buffer, ready: Promise<void> | undefined): SourceBody {
+  let at = 0;
+  return {
+    statusCode: 206,
+    headers: {},
+    isPartial: true,
+    readInto: async (buffer) => {
+      await ready;
+      const part = bytes.subarray(at, at + buffer.length);
+      buffer.set(part);
+      at += part.length;
+      return part.length;
+    },
+    cancel: () => {},
+  };
+}

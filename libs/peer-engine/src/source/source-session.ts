@@ -50,30 +50,45 @@ export class SourceSession {
       await this.streamWithRetries(pieces, undefined, signal);
       return;
     }
-    const [first, ...rest] = pieces;
-    if (first === undefined) return;
-    // One piece alone shows whether the origin really has ranges, before eight connections download everything.
-    const whole = await this.fetchPiece(first, signal);
-    if (whole !== undefined) {
-      await this.streamWithRetries(pieces, whole, signal);
-      return;
-    }
-    const queue = rest.values();
+    const whole = await this.fetchByRanges(pieces, signal);
+    if (whole !== undefined) await this.streamWithRetries(pieces, whole, signal);
+  }
+
+  /**
+   * Fetches every piece with a request of its own, several at a time. One goes ahead until the head of an answer shows
+   * that the origin really has ranges, before eight connections download everything.
+   * @returns the body of the first answer, unread, when the origin sends the whole content instead; nothing is fetched then
+   */
+  private async fetchByRanges(pieces: readonly number[], signal: AbortSignal): Promise<SourceBody | undefined> {
+    const queue = pieces.values();
     const failed = new AbortController();
     const inner = AbortSignal.any([signal, failed.signal]);
-    const workers = Array.from({ length: Math.min(this.options.concurrency, rest.length) }, async () => {
+    const shown = Promise.withResolvers<void>();
+    let hasRanges = false;
+    const showRanges = (): void => {
+      hasRanges = true;
+      shown.resolve();
+    };
+    const fetchAll = async (): Promise<SourceBody | undefined> => {
       for (const number of queue) {
         inner.throwIfAborted();
-        const body = await this.fetchPiece(number, inner);
+        const body = await this.fetchPiece(number, inner, showRanges);
         if (body === undefined) continue;
+        if (!hasRanges) return body;
         body.cancel();
         throw new DfError('origin', 'the origin stopped answering ranges', {
           details: { statusCode: body.statusCode, headers: body.headers, message: 'range ignored' },
         });
       }
+      return undefined;
+    };
+    const ahead = fetchAll().finally(() => shown.resolve());
+    const behind = Array.from({ length: Math.min(this.options.concurrency, pieces.length) - 1 }, async () => {
+      await shown.promise;
+      return hasRanges ? fetchAll() : undefined;
     });
-    const results = await Promise.allSettled(
-      workers.map((worker) =>
+    const bodies = await Promise.allSettled(
+      [ahead, ...behind].map((worker) =>
         worker.catch((error: unknown) => {
           failed.abort(error);
           throw error;
@@ -83,21 +98,27 @@ export class SourceSession {
     signal.throwIfAborted();
     // The first failure is the cause, the others are its echo.
     if (failed.signal.aborted) throw failed.signal.reason;
-    const broken = results.find((result) => result.status === 'rejected');
-    if (broken !== undefined) throw broken.reason;
+    return bodies
+      .map((body) => (body.status === 'fulfilled' ? body.value : undefined))
+      .find((body) => body !== undefined);
   }
 
   /**
    * Fetches one piece by range.
+   * @param showRanges called when the origin answers with a range
    * @returns the body, unread, when the origin sends the whole content instead; nothing else is done then
    */
-  private async fetchPiece(number: number, signal: AbortSignal): Promise<SourceBody | undefined> {
+  private async fetchPiece(
+    number: number,
+    signal: AbortSignal,
+    showRanges: () => void,
+  ): Promise<SourceBody | undefined> {
     const { task, pool } = this.options;
     const writer = await this.claim(number, signal);
     if (writer === undefined) return undefined;
     const pump = new PiecePump(writer, pool);
     try {
-      const whole = await this.fetchByRange(number, pump, signal);
+      const whole = await this.fetchByRange(number, pump, signal, showRanges);
       if (whole !== undefined) {
         pump.abort();
         return whole;
@@ -110,7 +131,12 @@ export class SourceSession {
     }
   }
 
-  private async fetchByRange(number: number, pump: PiecePump, signal: AbortSignal): Promise<SourceBody | undefined> {
+  private async fetchByRange(
+    number: number,
+    pump: PiecePump,
+    signal: AbortSignal,
+    showRanges: () => void,
+  ): Promise<SourceBody | undefined> {
     const { task, limiters, maxRetries, log } = this.options;
     const { offsetBytes, lengthBytes } = pieceRange(number, task.contentLengthBytes ?? 0, task.pieceLengthBytes);
     for (const limiter of limiters) await limiter.take(lengthBytes, signal);
@@ -125,6 +151,7 @@ export class SourceSession {
         // A 200 that is exactly what was asked for (a content of one piece) is as good as a 206.
         const isWhole = !body.isPartial && !(offsetBytes + before === 0 && lengthBytes === task.contentLengthBytes);
         if (isWhole) return body;
+        if (body.isPartial) showRanges();
         try {
           await pump.move(body, lengthBytes, signal);
           if (pump.receivedBytes < lengthBytes) throw new DfError('unavailable', 'the origin ended the body early');
