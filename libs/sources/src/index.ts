@@ -4,6 +4,7 @@ export type { OriginErrorDetails } from './origin-error.js';
 export {
   SourceBackend,
   type ByteRange,
+  type ByteReceiver,
   type ExpectedContent,
   type RangeRequest,
   type SourceBody,

@@ -42,6 +42,17 @@ export interface SourceInfo {
   readonly lastModified?: string;
 }
 
+/** Whoever takes the bytes of a body as they come, into buffers of its own. */
+export interface ByteReceiver {
+  /**
+   * Where the next bytes go: at least one byte, the body's until `received` or the end of the call. A promise means that
+   * there is no room before it is settled; then this is asked again. Undefined: enough.
+   */
+  nextBuffer(): Uint8Array | Promise<void> | undefined;
+  /** So many bytes, at least one, are at the beginning of the buffer that `nextBuffer` gave last. */
+  received(bytes: number): void;
+}
+
 /** A content, or a part of it, being received. Read it to the end or cancel it. */
 export interface SourceBody {
   readonly statusCode: number;
@@ -64,6 +75,15 @@ export interface SourceBody {
    *   before such a failure (but a cancellation) are returned first, the next call throws: they need not be fetched again
    */
   readInto(buffer: Uint8Array, signal?: AbortSignal): Promise<number>;
+
+  /**
+   * Hands the body to `receiver` until that wants no more or the body ends. Cheaper than `readInto` for many bytes: the
+   * receiver names its next buffer while the socket waits for it, so that reading need not stop between two of them.
+   *
+   * Instead of `readInto`, not beside it.
+   * @throws DfError as `readInto`, and what the receiver throws; the receiver keeps what it has received by then
+   */
+  pour(receiver: ByteReceiver, signal?: AbortSignal): Promise<void>;
 
   /** Gives the rest up. Does nothing on a body that is over. */
   cancel(): void;

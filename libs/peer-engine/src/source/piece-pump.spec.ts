@@ -6,6 +6,8 @@ import { BufferPool } from '@dragonfly/vortex';
 import { PiecePump } from './piece-pump.js';
 
 const LENGTH = 300_000;
+/** Most that comes at a time. */
+const STEP = 30_000;
 const CONTENT = new Content(LENGTH).slice();
 const signal = new AbortController().signal;
 
@@ -35,11 +37,20 @@ function aBody(): SourceBody {
     statusCode: 200,
     headers: {},
     isPartial: false,
-    async readInto(buffer) {
-      const part = CONTENT.subarray(position, position + buffer.length);
-      buffer.set(part);
-      position += part.length;
-      return part.length;
+    readInto: () => Promise.reject(new Error('not asked for')),
+    async pour(receiver) {
+      while (position < CONTENT.length) {
+        const buffer = receiver.nextBuffer();
+        if (buffer === undefined) return;
+        if (!ArrayBuffer.isView(buffer)) {
+          await buffer;
+          continue;
+        }
+        const part = CONTENT.subarray(position, position + Math.min(buffer.length, STEP));
+        buffer.set(part);
+        position += part.length;
+        receiver.received(part.length);
+      }
     },
     cancel: () => {},
   };

@@ -103,12 +103,19 @@ function aPart(bytes: Buffer, ready: Promise<void> | undefined): SourceBody {
     statusCode: 206,
     headers: {},
     isPartial: true,
-    readInto: async (buffer) => {
+    readInto: () => Promise.reject(new Error('not asked for')),
+    pour: async (receiver) => {
       await ready;
-      const part = bytes.subarray(at, at + buffer.length);
-      buffer.set(part);
-      at += part.length;
-      return part.length;
+      for (let buffer = receiver.nextBuffer(); buffer !== undefined; buffer = receiver.nextBuffer()) {
+        if (!ArrayBuffer.isView(buffer)) {
+          await buffer;
+          continue;
+        }
+        const part = bytes.subarray(at, at + buffer.length);
+        buffer.set(part);
+        at += part.length;
+        receiver.received(part.length);
+      }
     },
     cancel: () => {},
   };

@@ -322,6 +322,7 @@ function leavingAtEnd(body: SourceBody, gate: RequestGate): SourceBody {
     contentLengthBytes: body.contentLengthBytes,
     totalLengthBytes: body.totalLengthBytes,
     readInto: (buffer, signal) => body.readInto(buffer, signal),
+    pour: (receiver, signal) => body.pour(receiver, signal),
     cancel: () => {
       body.cancel();
       if (!hasLeft) gate.leave();

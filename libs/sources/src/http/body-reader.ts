@@ -1,3 +1,4 @@
+import type { ByteReceiver } from '../source-backend.js';
 import { HttpSyntaxError, type BodyFraming } from './response-head.js';
 import type { SocketReader } from './socket-reader.js';
 
@@ -33,6 +34,11 @@ export class BodyReader {
     this.#isOver = framing.kind === 'none';
   }
 
+  /** Bytes of the body that were handed out. */
+  get readBytes(): number {
+    return this.#readBytes;
+  }
+
   get isOver(): boolean {
     return this.#isOver;
   }
@@ -57,6 +63,39 @@ export class BodyReader {
       this.#failure = Error.isError(error) ? error : new Error(String(error));
     }
     return this.#callBytes;
+  }
+
+  /** Hands the body out until `receiver` wants no more or the body is over; see `SourceBody.pour`. */
+  async pour(receiver: ByteReceiver): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#kind === 'length') {
+      await this.#pourCounted(receiver);
+      return;
+    }
+    while (!this.#isOver) {
+      const buffer = receiver.nextBuffer();
+      if (buffer === undefined) return;
+      if (ArrayBuffer.isView(buffer)) {
+        const bytes = await this.readInto(buffer);
+        if (bytes > 0) receiver.received(bytes);
+      } else {
+        await buffer;
+      }
+    }
+  }
+
+  async #pourCounted(receiver: ByteReceiver): Promise<void> {
+    const counted: ByteReceiver = {
+      nextBuffer: () => receiver.nextBuffer(),
+      received: (bytes) => {
+        this.#remainingBytes -= bytes;
+        this.#readBytes += bytes;
+        receiver.received(bytes);
+      },
+    };
+    const isServed = await this.#reader.pour(counted, this.#remainingBytes);
+    if (this.#remainingBytes === 0) this.#isOver = true;
+    else if (!isServed) throw this.#endedEarly();
   }
 
   #read(target: Uint8Array): Promise<void> {
@@ -102,13 +141,17 @@ export class BodyReader {
     for (let done = 0; done < wanted;) {
       const bytes = await this.#reader.fill(target.subarray(done, wanted));
       if (bytes === 0) {
-        throw new BodyLengthError(`the body ended ${this.#remainingBytes} bytes early, after ${this.#readBytes}`);
+        throw this.#endedEarly();
       }
       done += bytes;
       this.#remainingBytes -= bytes;
       this.#count(bytes);
     }
     return wanted;
+  }
+
+  #endedEarly(): BodyLengthError {
+    return new BodyLengthError(`the body ended ${this.#remainingBytes} bytes early, after ${this.#readBytes}`);
   }
 
   #count(bytes: number): void {

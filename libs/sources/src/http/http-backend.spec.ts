@@ -2,14 +2,18 @@ import { once } from 'node:events';
 import http from 'node:http';
 import https from 'node:https';
 import net, { type AddressInfo } from 'node:net';
+import { DfError } from '@dragonfly/errors';
 import { Content, CountingOrigin, TEST_CERTIFICATE, TEST_KEY, waitFor } from '@dragonfly/testkit';
-import { readAll } from '../../test/bodies.js';
+import { pourAll, readAll } from '../../test/bodies.js';
 import { RawOrigin, type RawConnection } from '../../test/raw-origin.js';
+import type { SourceBody } from '../source-backend.js';
 import { HttpBackend, type HttpBackendOptions } from './http-backend.js';
 
 const CONTENT = new Content(3_000_000);
 const BYTES = CONTENT.slice();
 const { signal } = new AbortController();
+/** Turns of the event loop that a slow reader takes between two buffers: longer than the next bytes need. */
+const PAUSE_TURNS = 20;
 
 describe('HttpBackend', () => {
   let origin: CountingOrigin;
@@ -157,6 +161,51 @@ describe('HttpBackend', () => {
       const body = await backendWith().read({ url, signal, range: { startBytes: 1000, lengthBytes: 10 } });
       expect(body).toMatchObject({ isPartial: false, contentLengthBytes: 3_000_000 });
       body.cancel();
+    });
+
+    it.each([
+      ['without pauses', 100_000, 0],
+      ['with pauses', 100_000, PAUSE_TURNS],
+      ['in one buffer', BYTES.length, 0],
+      ['in buffers that the last byte fills', BYTES.length / 10, PAUSE_TURNS],
+    ])('pours the content into a receiver %s', async (_how, stepBytes, pauseTurns) => {
+      const url = origin.put('/poured', CONTENT);
+      const backend = backendWith();
+      const body = await backend.read({ url, signal });
+      expect((await pourAll(body, stepBytes, pauseTurns)).equals(BYTES)).toBe(true);
+      const unknown = origin.put('/poured-unknown', { content: CONTENT, unknownLength: true });
+      const chunked = await backend.read({ url: unknown, signal });
+      expect((await pourAll(chunked, stepBytes, pauseTurns)).equals(BYTES)).toBe(true);
+    });
+
+    it('pours the end of a connection that ends while the receiver has no room', async () => {
+      const origin = await raw(({ socket }) => {
+        socket.end(`HTTP/1.1 200 OK\r\ncontent-length: 1003\r\nconnection: close\r\n\r\n${'x'.repeat(1003)}`);
+      });
+      const body = await backendWith().read({ url: origin.url(), signal });
+      expect((await pourAll(body, 1000, PAUSE_TURNS)).toString()).toBe('x'.repeat(1003));
+    });
+
+    it('pours no more than the receiver wants, and reports what is missing at the end', async () => {
+      const url = origin.put('/part', CONTENT);
+      const body = await backendWith().read({ url, signal });
+      expect((await pourAll(body, 70_000, 1, 150_000)).equals(BYTES.subarray(0, 150_000))).toBe(true);
+      expect((await pourAll(body, 70_000, 1)).equals(BYTES.subarray(150_000))).toBe(true);
+      const short = await fixed('HTTP/1.1 200 OK\r\ncontent-length: 10\r\nconnection: close\r\n\r\n123');
+      const cut = await backendWith({ idleTimeoutMs: 200 }).read({ url: short.url(), signal });
+      await expect(pourAll(cut, 100, 0)).rejects.toMatchObject({ code: 'deadline-exceeded' });
+    });
+
+    it('ends with what the receiver throws', async () => {
+      const body = await backendWith().read({ url: origin.put('/thrown', CONTENT), signal });
+      const full = new DfError('no-space', 'the disk is full');
+      let calls = 0;
+      const nextBuffer = (): Uint8Array => {
+        calls += 1;
+        if (calls > 2) throw full;
+        return Buffer.alloc(10_000);
+      };
+      await expect(body.pour({ nextBuffer, received: () => {} })).rejects.toBe(full);
     });
 
     it('reads content of unknown length', async () => {
@@ -624,6 +673,15 @@ describe('HttpBackend', () => {
       const range = { startBytes: 77, lengthBytes: 1_234_567 };
       const part = await readAll(await backend.read({ url, signal, range }));
       expect(part.equals(BYTES.subarray(77, 77 + 1_234_567))).toBe(true);
+    });
+
+    it.each([
+      ['by buffers', (body: SourceBody) => readAll(body, 200_000, PAUSE_TURNS)],
+      ['by a receiver that has no room at times', (body: SourceBody) => pourAll(body, 200_000, PAUSE_TURNS)],
+    ])('loses no byte when it is read slowly, %s', async (_how, read) => {
+      const backend = backendWith({ caCertificates: [TEST_CERTIFICATE] });
+      // What was decrypted already goes on coming after a buffer is full.
+      expect((await read(await backend.read({ url, signal }))).equals(BYTES)).toBe(true);
     });
 
     it('refuses an unknown certificate unless told otherwise', async () => {

@@ -1,6 +1,6 @@
 import { DfError } from '@dragonfly/errors';
 import { originError } from '../origin-error.js';
-import type { SourceBody } from '../source-backend.js';
+import type { ByteReceiver, SourceBody } from '../source-backend.js';
 import { BodyLengthError, type BodyReader } from './body-reader.js';
 import type { SocketReader } from './socket-reader.js';
 import { HttpSyntaxError, type ResponseHead } from './response-head.js';
@@ -27,7 +27,6 @@ export class HttpBody implements SourceBody {
   readonly totalLengthBytes?: number;
   readonly #options: HttpBodyOptions;
   readonly #onAbort = (): void => this.#stop(DfError.from(this.#options.signal.reason, 'cancelled'));
-  #readBytes = 0;
   #isReleased = false;
   #isReading = false;
   /** Why nothing more can be read. */
@@ -46,22 +45,32 @@ export class HttpBody implements SourceBody {
   }
 
   async readInto(buffer: Uint8Array, signal?: AbortSignal): Promise<number> {
-    this.#throwIfFailed();
     if (buffer.byteLength === 0) throw new DfError('invalid-argument', 'a body is read into at least one byte');
+    let bytes = 0;
+    await this.#read(signal, async () => {
+      bytes = await this.#options.body.readInto(buffer);
+    });
+    return bytes;
+  }
+
+  pour(receiver: ByteReceiver, signal?: AbortSignal): Promise<void> {
+    return this.#read(signal, () => this.#options.body.pour(receiver));
+  }
+
+  async #read(signal: AbortSignal | undefined, read: () => Promise<void>): Promise<void> {
+    this.#throwIfFailed();
     if (this.#isReading) throw new DfError('failed-precondition', 'a body is read by one caller at a time');
-    if (this.#options.body.isOver) return 0;
+    if (this.#options.body.isOver) return;
     const onAbort = (): void => this.#stop(DfError.from(signal?.reason, 'cancelled'));
     if (signal?.aborted) onAbort();
     signal?.addEventListener('abort', onAbort, { once: true });
     this.#isReading = true;
     try {
-      const bytes = await this.#options.body.readInto(buffer);
+      await read();
       // Given up meanwhile: nobody wants what came before that.
       this.#throwIfFailed();
-      this.#readBytes += bytes;
       this.#checkLength();
       if (this.#options.body.isOver) this.#release();
-      return bytes;
     } catch (error) {
       this.#failure ??= this.#errorOf(error);
       this.#release();
@@ -79,9 +88,9 @@ export class HttpBody implements SourceBody {
   /** A chunked part says its length only in Content-Range; `length` framing checks itself. */
   #checkLength(): void {
     const expected = this.contentLengthBytes;
-    if (expected === undefined || this.#readBytes === expected) return;
-    if (this.#readBytes < expected && !this.#options.body.isOver) return;
-    throw new BodyLengthError(`the body has ${this.#readBytes} bytes instead of ${expected}`);
+    const { readBytes, isOver } = this.#options.body;
+    if (expected === undefined || readBytes === expected || (readBytes < expected && !isOver)) return;
+    throw new BodyLengthError(`the body has ${readBytes} bytes instead of ${expected}`);
   }
 
   cancel(): void {
