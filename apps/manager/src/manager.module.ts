@@ -45,7 +45,7 @@ export class ManagerModule {
         ApplicationsModule.on(platform, auth),
         TokensModule.on(platform, auth),
         AuditModule.on(platform),
-        PersistentTasksModule.on(platform),
+        PersistentTasksModule.on(platform, jobs),
         TenancyModule.on(platform),
       ],
       controllers: [StatusController],

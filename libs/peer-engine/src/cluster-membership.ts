@@ -1,5 +1,4 @@
 import { access } from 'node:fs/promises';
-import { DfError } from '@dragonfly/errors';
 import { NewsFeed } from '@dragonfly/manager-client';
 import { extNotify, managerV2, schedulerV2, type commonV2 } from '@dragonfly/proto';
 import { createGrpcClient } from '@dragonfly/rpc';
@@ -122,14 +121,8 @@ export class ClusterMembership {
     this.firstView.abort();
   }
 
-  /** @throws DfError unavailable when the link has been closed: its scheduler is gone */
   openConversation(link: SchedulerLink, taskId: string, peerId: string): Conversation {
-    let call: ReturnType<SchedulerLink['client']['announcePeer']>;
-    try {
-      call = link.client.announcePeer();
-    } catch (error) {
-      throw new DfError('unavailable', `scheduler ${link.address}: ${DfError.from(error).message}`, { cause: error });
-    }
+    const call = link.client.announcePeer();
     for (const event of ['metadata', 'data']) {
       call.on(event, () => {
         link.heard();

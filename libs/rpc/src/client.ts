@@ -1,4 +1,4 @@
-import type { ChannelCredentials, ChannelOptions } from '@grpc/grpc-js';
+import type { ChannelCredentials, ClientOptions } from '@grpc/grpc-js';
 import { grpcTarget, parseAddress } from './address.js';
 import {
   DEFAULT_MAX_RESPONSE_BYTES,
@@ -7,13 +7,14 @@ import {
   RECONNECT_INITIAL_MS,
   RECONNECT_MAX_MS,
 } from './limits.js';
+import { LastingChannel } from './lasting-channel.js';
 import { clientCredentials, type ClientTls } from './tls.js';
 
 /** A generated client class. */
 export type ClientConstructor<C> = new (
   address: string,
   credentials: ChannelCredentials,
-  options?: Partial<ChannelOptions>,
+  options?: Partial<ClientOptions>,
 ) => C;
 
 export interface GrpcClientOptions {
@@ -23,7 +24,8 @@ export interface GrpcClientOptions {
 }
 
 /**
- * A client for one address. Connects on its first call and again when the connection is lost; `close()` it.
+ * A client for one address. Connects on its first call and again when the connection is lost; `close()` it. A call after
+ * that fails with UNAVAILABLE, it does not throw.
  * @param address `host:port`, `[ipv6]:port` or `unix:/path`
  * @throws DfError invalid-argument for a malformed address
  */
@@ -42,6 +44,8 @@ export function createGrpcClient<C>(Client: ClientConstructor<C>, address: strin
     'grpc.enable_http_proxy': 0,
     'grpc.service_config_disable_resolution': 1,
     'grpc.enable_channelz': 0,
+    channelFactoryOverride: (target, credentials, channelOptions) =>
+      new LastingChannel(target, credentials, channelOptions),
     ...(options.tls?.serverName === undefined ? {} : { 'grpc.ssl_target_name_override': options.tls.serverName }),
   });
 }

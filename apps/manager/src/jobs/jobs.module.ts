@@ -67,7 +67,7 @@ export class JobsModule {
         Watchers,
         ImageDistributionService,
       ],
-      exports: [PeerSightings],
+      exports: [PeerSightings, SchedulerClients],
     };
   }
 }

@@ -4,10 +4,11 @@ import { PersistentTasksService } from './persistent-tasks.service.js';
 
 @Module({})
 export class PersistentTasksModule {
-  static on(platform: DynamicModule): DynamicModule {
+  /** @param jobs has the connections to schedulers */
+  static on(platform: DynamicModule, jobs: DynamicModule): DynamicModule {
     return {
       module: PersistentTasksModule,
-      imports: [platform],
+      imports: [platform, jobs],
       controllers: [PersistentTasksController],
       providers: [PersistentTasksService],
     };

@@ -1,10 +1,11 @@
 import { DfError } from '@dragonfly/errors';
 import { KeyValueStore, MAX_SCAN_KEYS, RecordStore } from '@dragonfly/kv';
-import { schedulerV2 } from '@dragonfly/proto';
-import { createGrpcClient, unary } from '@dragonfly/rpc';
+import type { Empty, schedulerV2 } from '@dragonfly/proto';
+import { unary } from '@dragonfly/rpc';
 import { SchedulerClusterEntity, Database } from '@dragonfly/persistence';
 import { Injectable } from '@nestjs/common';
 import type { TenantScope } from '../auth/tenant-scope.js';
+import { SchedulerClients } from '../jobs/dispatch/scheduler-clients.js';
 import { rowById } from '../rest/resource-rows.js';
 import { ACTIVE } from '../topology/topology.js';
 import { TopologyCache } from '../topology/topology-cache.js';
@@ -33,6 +34,7 @@ export class PersistentTasksService {
     private readonly records: RecordStore,
     private readonly database: Database,
     private readonly topology: TopologyCache,
+    private readonly clients: SchedulerClients,
   ) {}
 
   /** All tasks of the cluster, oldest first; a tenant sees those of its applications. */
@@ -75,19 +77,17 @@ export class PersistentTasksService {
     const node = (await this.topology.get()).schedulerClusters.get(clusterId);
     const scheduler = node?.schedulers.find((row) => row.state === ACTIVE);
     if (scheduler) {
-      const host = scheduler.ip.includes(':') ? `[${scheduler.ip}]` : scheduler.ip;
-      const client = createGrpcClient(schedulerV2.SchedulerClient, `${host}:${scheduler.port}`);
+      const client = this.clients.scheduler({ ...scheduler, hostname: scheduler.hostName, clusterId });
       try {
-        const request = { hostId: ASKING_HOST, taskId: id };
-        await unary(client.deletePersistentCacheTask.bind(client), request as never, {
-          deadlineMs: DELETE_DEADLINE_MS,
-        });
+        await unary<schedulerV2.DeletePersistentCacheTaskRequest, Empty>(
+          client.deletePersistentCacheTask.bind(client),
+          { hostId: ASKING_HOST, taskId: id },
+          { deadlineMs: DELETE_DEADLINE_MS },
+        );
       } catch (error) {
         if (DfError.from(error).code !== 'not-found') {
           throw error;
         }
-      } finally {
-        client.close();
       }
     }
     await this.records.delete(taskKey(clusterId, id));

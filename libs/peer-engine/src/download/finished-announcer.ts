@@ -2,7 +2,6 @@ import { pieceCount } from '@dragonfly/ids';
 import type { StoredTask } from '@dragonfly/piece-store';
 import { commonV2 } from '@dragonfly/proto';
 import type { Logger } from '@dragonfly/telemetry';
-import type { Conversation } from '../scheduler/conversation.js';
 import type { SchedulerLink } from '../scheduler/scheduler-link.js';
 import type { AttemptServices } from './attempt-services.js';
 import { DEFAULT_PRIORITY, type DownloadRequest } from './download-request.js';
@@ -52,10 +51,8 @@ export class FinishedAnnouncer {
   ): Promise<boolean> {
     const length = task.contentLengthBytes;
     if (length === undefined) return false;
-    let conversation: Conversation | undefined;
+    const conversation = this.services.openConversation(link, task.id, peerId);
     try {
-      // A link whose scheduler went away meanwhile is closed and throws here.
-      conversation = this.services.openConversation(link, task.id, peerId);
       const answer = await conversation.ask(
         {
           $case: 'registerPeerRequest',
@@ -84,7 +81,7 @@ export class FinishedAnnouncer {
       await conversation.finish({ $case: 'downloadPeerFinishedRequest', value: {} });
       return true;
     } catch (error) {
-      conversation?.cancel();
+      conversation.cancel();
       this.log.debug({ taskId: task.id, err: error }, 'a finished task was not announced');
       return false;
     }

@@ -1,4 +1,4 @@
-import type { Client, ClientUnaryCall, ServiceError } from '@grpc/grpc-js';
+import type { Client, ServiceError } from '@grpc/grpc-js';
 
 const PATH = '/grpc.health.v1.Health/Check';
 /** `HealthCheckResponse.status`: field 1, varint, 1 = SERVING. */
@@ -15,24 +15,17 @@ export async function isServing(client: Client, deadlineMs: number, signal?: Abo
     const onAbort = (): void => {
       call.cancel();
     };
-    let call: ClientUnaryCall;
-    try {
-      call = client.makeUnaryRequest(
-        PATH,
-        () => Buffer.alloc(0),
-        (bytes: Buffer) => bytes,
-        {},
-        { deadline: Date.now() + deadlineMs },
-        (error: ServiceError | null, answer?: Buffer) => {
-          signal?.removeEventListener('abort', onAbort);
-          resolve(error === null && answer !== undefined && answer.subarray(0, 2).equals(SERVING));
-        },
-      );
-    } catch {
-      // A client that was closed meanwhile throws: its scheduler is gone.
-      resolve(false);
-      return;
-    }
+    const call = client.makeUnaryRequest(
+      PATH,
+      () => Buffer.alloc(0),
+      (bytes: Buffer) => bytes,
+      {},
+      { deadline: Date.now() + deadlineMs },
+      (error: ServiceError | null, answer?: Buffer) => {
+        signal?.removeEventListener('abort', onAbort);
+        resolve(error === null && answer !== undefined && answer.subarray(0, 2).equals(SERVING));
+      },
+    );
     signal?.addEventListener('abort', onAbort, { once: true });
   });
 }

@@ -54,15 +54,8 @@ export class SourceHold {
   /** Asks one scheduler. @throws DfError when the signal fires */
   static async ask(link: SchedulerLink, request: HoldRequest, signal: AbortSignal): Promise<HoldAnswer> {
     if (!link.mayHave('source')) return { kind: 'unsupported' };
-    let call: BidiCall<extSource.HoldSourceRequest, extSource.SourceGrant>;
-    try {
-      const client = link.source;
-      call = BidiCall.open<extSource.HoldSourceRequest, extSource.SourceGrant>(client.holdSource.bind(client));
-    } catch (caught) {
-      // The link was closed meanwhile: its scheduler is gone.
-      request.log.debug({ taskId: request.taskId, err: DfError.from(caught) }, 'no source lease can be asked for');
-      return { kind: 'unreachable' };
-    }
+    const client = link.source;
+    const call = BidiCall.open<extSource.HoldSourceRequest, extSource.SourceGrant>(client.holdSource.bind(client));
     const hold = new SourceHold(link, call, request);
     const onAbort = (): void => {
       hold.release();
