@@ -119,7 +119,11 @@ function plainDetails(text: string): string {
   const reason = /^No connection established\. Last error: (?:Error: )?(.*?)\.? Resolution note: *(.*)$/s.exec(text);
   if (reason === null) return text;
   const [, lastError = '', note = ''] = reason;
-  return `no connection: ${[lastError, note].filter((part) => part !== '' && part !== 'null').join('; ')}`;
+  // All that grpc-js says when a server takes the connection and ends it before HTTP/2 begins.
+  const hint = lastError.startsWith('Failed to connect')
+    ? 'the server closes the connection at once; it may want TLS, or another certificate (security.enable, or the keys caCert, cert and key)'
+    : lastError;
+  return `no connection: ${[hint, note].filter((part) => part !== '' && part !== 'null').join('; ')}`;
 }
 
 function isDfErrorShaped(caught: unknown): caught is DfError {

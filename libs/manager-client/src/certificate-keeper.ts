@@ -2,7 +2,7 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { X509Certificate } from 'node:crypto';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { createRequest, parseJoinToken, pemOfCertificate, type Subject } from '@dragonfly/certificates';
+import { createRequest, fingerprintOf, parseJoinToken, pemOfCertificate, type Subject } from '@dragonfly/certificates';
 import { DfError } from '@dragonfly/errors';
 import { extCertificates } from '@dragonfly/proto';
 import {
@@ -22,6 +22,8 @@ const UPKEEP_INTERVAL_MS = 60_000;
 /** Pauses between tries to join. */
 const JOIN_RETRY_FIRST_MS = 500;
 const JOIN_RETRY_LONGEST_MS = 15_000;
+/** Within this time all services of a cluster change over to an authority that has begun to sign. */
+const CHANGE_OVER_SPREAD_MS = 10_000;
 
 export interface CertificateKeeperOptions {
   /** Where key and certificates are kept; made with mode 0700. */
@@ -44,6 +46,10 @@ export class CertificateKeeper {
   #revoked: ReadonlySet<string> = new Set();
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
+  /** There was reason to look again while it looked. */
+  #isStale = false;
+  #changeOver: NodeJS.Timeout | undefined;
+  #isChangeOverDue = false;
   readonly #stopped = new AbortController();
 
   private constructor(
@@ -71,16 +77,20 @@ export class CertificateKeeper {
   }
 
   get clientTls(): ClientTls {
-    return { live: this.live };
+    return { live: this.live, isRevoked: this.#isRevoked };
   }
 
   get serverTls(): LiveServerTls {
-    return { live: this.live, isRevoked: (serial) => this.#revoked.has(serial) };
+    return { live: this.live, isRevoked: this.#isRevoked };
   }
 
-  /** Learns what is trusted and revoked, and renews what is due. Never fails; concurrent calls share one run. */
+  /**
+   * Learns what is trusted and revoked, and renews what is due. Never fails. A call during another one shares its run, which
+   * then looks once more: what it has been told may be older than the call.
+   */
   refresh(): Promise<void> {
-    this.#running ??= this.#refresh().finally(() => {
+    this.#isStale = true;
+    this.#running ??= this.#refreshWhileStale().finally(() => {
       this.#running = undefined;
     });
     return this.#running;
@@ -88,9 +98,19 @@ export class CertificateKeeper {
 
   async stop(): Promise<void> {
     clearInterval(this.#timer);
+    clearTimeout(this.#changeOver);
     this.#stopped.abort();
     await this.#running;
     this.client.close();
+  }
+
+  readonly #isRevoked = (serial: string): boolean => this.#revoked.has(serial);
+
+  async #refreshWhileStale(): Promise<void> {
+    while (this.#isStale && !this.#stopped.signal.aborted) {
+      this.#isStale = false;
+      await this.#refresh();
+    }
   }
 
   async #refresh(): Promise<void> {
@@ -105,11 +125,26 @@ export class CertificateKeeper {
       this.#revoked = new Set(trust.revokedSerials);
       await writeWhenChanged(filesIn(directory).caFile, trust.authorities.map(pemOfCertificate).join(''));
       const certificate = new X509Certificate(this.live.current.certificate);
-      if (Date.now() >= renewalTimeMs(certificate)) await this.#renew(signal);
+      const isOfAnother = !isSignedBy(certificate, trust);
+      if (Date.now() >= renewalTimeMs(certificate) || (isOfAnother && this.#isChangeOverDue)) {
+        await this.#renew(signal);
+        this.#isChangeOverDue = false;
+      } else if (isOfAnother) {
+        this.#changeOverSoon();
+      }
       await this.live.check();
     } catch (error) {
       if (!signal.aborted) log.warn({ reason: DfError.from(error).message }, 'cannot refresh the certificates');
     }
+  }
+
+  /** Not at once: the whole cluster has heard of it in the same moment. */
+  #changeOverSoon(): void {
+    this.#changeOver ??= setTimeout(() => {
+      this.#changeOver = undefined;
+      this.#isChangeOverDue = true;
+      void this.refresh();
+    }, Math.random() * CHANGE_OVER_SPREAD_MS).unref();
   }
 
   async #renew(signal: AbortSignal): Promise<void> {
@@ -136,6 +171,12 @@ function filesIn(directory: string): CertificateFiles {
 function renewalTimeMs({ validFrom, validTo }: X509Certificate): number {
   const [from, to] = [Date.parse(validFrom), Date.parse(validTo)];
   return from + ((to - from) * 2) / 3;
+}
+
+/** Whether the authority that signs now has signed this; of a manager that does not name it, yes. */
+function isSignedBy(certificate: X509Certificate, trust: extCertificates.GetTrustResponse): boolean {
+  const signing = trust.authorities.find((der) => fingerprintOf(der) === trust.signingFingerprint);
+  return signing === undefined || certificate.verify(new X509Certificate(signing).publicKey);
 }
 
 async function isUsable(files: CertificateFiles): Promise<boolean> {

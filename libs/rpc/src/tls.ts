@@ -1,3 +1,4 @@
+import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import { ChannelCredentials, experimental, ServerCredentials } from '@grpc/grpc-js';
 import type { LiveCertificates } from './live-certificates.js';
 
@@ -29,6 +30,8 @@ export interface ClientTls {
   readonly serverName?: string;
   /** Instead of all of these: certificates that may be replaced while the client lives. */
   readonly live?: LiveCertificates;
+  /** With `live`: whether a server's certificate has been revoked; serial in lower case hex. */
+  readonly isRevoked?: (serial: string) => boolean;
 }
 
 export function serverCredentials(tls: ServerTls | LiveServerTls | undefined): ServerCredentials {
@@ -48,6 +51,18 @@ export function serverCredentials(tls: ServerTls | LiveServerTls | undefined): S
 
 export function clientCredentials(tls: ClientTls | undefined): ChannelCredentials {
   if (tls === undefined) return ChannelCredentials.createInsecure();
-  if (tls.live) return experimental.createCertificateProviderChannelCredentials(tls.live, tls.live);
+  if (tls.live) {
+    const { isRevoked } = tls;
+    const verify = isRevoked === undefined ? {} : { checkServerIdentity: refusing(isRevoked) };
+    return experimental.createCertificateProviderChannelCredentials(tls.live, tls.live, verify);
+  }
   return ChannelCredentials.createSsl(tls.ca ?? null, tls.key ?? null, tls.certificate ?? null);
+}
+
+/** The usual check of names, after one of the serial. Connections that stand are not checked again. */
+function refusing(isRevoked: (serial: string) => boolean) {
+  return (host: string, certificate: PeerCertificate): Error | undefined =>
+    isRevoked(certificate.serialNumber.toLowerCase())
+      ? new Error(`the certificate of ${host} has been revoked`)
+      : checkServerIdentity(host, certificate);
 }

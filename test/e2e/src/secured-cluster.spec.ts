@@ -1,176 +1,18 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { X509Certificate } from 'node:crypto';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { once } from 'node:events';
-import path from 'node:path';
-import {
-  ChildService,
-  Content,
-  CountingOrigin,
-  PortBlock,
-  runCommand,
-  sha256OfFile,
-  tempDir,
-  type TempDir,
-} from '@dragonfly/testkit';
-import { DFGET, REPOSITORY } from './local-cluster.js';
+import { Content, CountingOrigin, sha256OfFile, waitFor } from '@dragonfly/testkit';
+import type { Download } from './local-cluster.js';
+import { PORT, SecuredCluster, START_TIMEOUT_MS } from './secured-cluster.js';
 
 const HOST = '127.0.0.1';
 const MIB = 1024 * 1024;
-const START_TIMEOUT_MS = 60_000;
-const TEST_TIMEOUT_MS = 120_000;
-
-/** Ports of one cluster, from the first of a block. */
-const PORT = { rest: 0, grpc: 1, join: 2, metrics: 3, scheduler: 4, status: 5, daemons: 6 } as const;
-const PORTS_PER_DAEMON = 7;
-
-/** A manager that gives certificates out, and services that have nothing but a join token. */
-class SecuredCluster {
-  readonly services = new Map<string, ChildService>();
-
-  private constructor(
-    private readonly directory: TempDir,
-    private readonly block: PortBlock,
-  ) {}
-
-  static async start(): Promise<SecuredCluster> {
-    const block = await PortBlock.reserve(PORT.daemons + 2 * PORTS_PER_DAEMON);
-    const cluster = new SecuredCluster(tempDir('secured'), block);
-    try {
-      await cluster.startManager();
-      for (const name of ['scheduler', 'seed-peer', 'peer']) {
-        writeFileSync(cluster.file(`${name}.token`), await cluster.token(name));
-        await cluster.startService(name);
-        // As it should be handled: good once, and gone.
-        rmSync(cluster.file(`${name}.token`));
-      }
-      return cluster;
-    } catch (error) {
-      await cluster.stop();
-      throw error;
-    }
-  }
-
-  port(offset: number): number {
-    return this.block.firstPort + offset;
-  }
-
-  file(...parts: string[]): string {
-    return this.directory.file(...parts);
-  }
-
-  async startService(name: string): Promise<void> {
-    const isScheduler = name === 'scheduler';
-    const [settings, ready] = isScheduler ? this.schedulerSettings() : this.daemonSettings(name);
-    await this.run(name, settings, ready);
-  }
-
-  async restart(name: string): Promise<void> {
-    await this.services.get(name)?.stop();
-    await this.startService(name);
-  }
-
-  async stop(): Promise<void> {
-    await Promise.all([...this.services.values()].map((service) => service.stop()));
-    this.directory.remove();
-    await this.block.release();
-  }
-
-  async rest(method: string, route: string, body?: object): Promise<unknown> {
-    const base = `http://${HOST}:${this.port(PORT.rest)}`;
-    const json = { 'content-type': 'application/json' };
-    const signedIn = await fetch(`${base}/api/v1/users/signin`, {
-      method: 'POST',
-      headers: json,
-      body: JSON.stringify({ name: 'root', password: 'dragonfly' }),
-    });
-    const { token } = (await signedIn.json()) as { token: string };
-    const answer = await fetch(`${base}/api/v1/${route}`, {
-      method,
-      headers: { ...json, authorization: `Bearer ${token}` },
-      ...(body ? { body: JSON.stringify(body) } : {}),
-    });
-    if (!answer.ok) throw new Error(`${route}: ${answer.status} ${await answer.text()}`);
-    return answer.json();
-  }
-
-  private async token(bio: string): Promise<string> {
-    return ((await this.rest('POST', 'join-tokens', { bio })) as { token: string }).token;
-  }
-
-  private async startManager(): Promise<void> {
-    const settings = {
-      server: {
-        workHome: this.file('manager'),
-        grpc: { listenIP: HOST, port: { start: this.port(PORT.grpc) } },
-        rest: { addr: `${HOST}:${this.port(PORT.rest)}` },
-      },
-      database: { type: 'sqlite' },
-      metrics: { enable: true, addr: `${HOST}:${this.port(PORT.metrics)}` },
-      security: { enable: true, joinPort: this.port(PORT.join) },
-    };
-    await this.run('manager', settings, this.port(PORT.rest));
-  }
-
-  private schedulerSettings(): [object, number] {
-    const settings = {
-      server: {
-        advertiseIP: HOST,
-        listenIP: HOST,
-        port: this.port(PORT.scheduler),
-        host: 'secured-scheduler',
-        dataDir: this.file('scheduler'),
-      },
-      manager: { addr: `${HOST}:${this.port(PORT.grpc)}`, schedulerClusterID: 1 },
-      metrics: { enable: true, addr: `${HOST}:${this.port(PORT.status)}` },
-      security: this.joining('scheduler'),
-    };
-    return [settings, this.port(PORT.status)];
-  }
-
-  private daemonSettings(name: string): [object, number] {
-    const first = this.port(PORT.daemons) + (name === 'seed-peer' ? 0 : PORTS_PER_DAEMON);
-    const directory = this.file(name);
-    const at = (offset: number): object => ({ server: { ip: HOST, port: first + offset } });
-    const settings = {
-      host: { hostname: `secured-${name}`, ip: HOST },
-      server: { cacheDir: path.join(directory, 'cache') },
-      download: { server: { socketPath: path.join(directory, 'd.sock') } },
-      upload: at(0),
-      manager: { addr: `http://${HOST}:${this.port(PORT.grpc)}` },
-      storage: { dir: path.join(directory, 'store'), server: { ip: HOST, tcpPort: first + 2 } },
-      proxy: at(3),
-      health: at(1),
-      metrics: at(4),
-      stats: at(5),
-      security: this.joining(name),
-    };
-    return [settings, first + 1];
-  }
-
-  private joining(name: string): object {
-    return {
-      enable: true,
-      joinTokenFile: this.file(`${name}.token`),
-      joinAddr: `${HOST}:${this.port(PORT.join)}`,
-      directory: this.file(name, 'certificates'),
-    };
-  }
-
-  private async run(name: string, settings: object, readyPort: number): Promise<void> {
-    mkdirSync(this.file(name), { recursive: true });
-    const config = this.file(`${name}.yaml`);
-    writeFileSync(config, JSON.stringify(settings));
-    const service = await ChildService.start({
-      name,
-      command: process.execPath,
-      args: [path.join(REPOSITORY, `apps/${name}/dist/main.js`), '--config', config, '--console'],
-      readyUrl: `http://${HOST}:${readyPort}/readyz`,
-      readyTimeoutMs: START_TIMEOUT_MS,
-    });
-    this.services.set(name, service);
-  }
-}
+const TEST_TIMEOUT_MS = 180_000;
+/** How long the news of a change may take: heard at once, passed on after half a second, and a slow machine. */
+const NEWS_TIMEOUT_MS = 30_000;
+const OVERLAP_MS = 2_000;
 
 /** Whether an HTTP/2 client without TLS gets anything from a port. */
 async function answersInPlain(port: number): Promise<boolean> {
@@ -203,7 +45,7 @@ describe('a cluster with the one switch for mTLS on', () => {
 
   beforeAll(async () => {
     origin = await CountingOrigin.start();
-    cluster = await SecuredCluster.start();
+    cluster = await SecuredCluster.start({ security: { authorityOverlap: `${OVERLAP_MS}ms` } });
   }, 4 * START_TIMEOUT_MS);
 
   afterAll(async () => {
@@ -211,22 +53,30 @@ describe('a cluster with the one switch for mTLS on', () => {
     await origin.close();
   }, TEST_TIMEOUT_MS);
 
-  async function download(name: string, sizeBytes: number): Promise<void> {
-    const content = new Content(sizeBytes);
-    const url = origin.put(`/${name}`, content);
-    const output = cluster.file(`${name}.out`);
-    const endpoint = cluster.file('peer', 'd.sock');
-    const ended = await runCommand(DFGET, [`-u=${url}`, '-O', output, '--endpoint', endpoint, '--no-daemon']);
-    expect({ status: ended.status, stderr: ended.stderr }).toMatchObject({ status: 0 });
-    expect(await sha256OfFile(output)).toBe(content.sha256());
-    expect(origin.bodyBytesSent(`/${name}`)).toBe(sizeBytes);
+  async function expectContent(download: Download, content: Content): Promise<void> {
+    expect({ status: download.status, stderr: download.stderr }).toMatchObject({ status: 0 });
+    expect(await sha256OfFile(download.output)).toBe(content.sha256());
   }
+
+  async function downloadOnce(name: string, sizeBytes: number, daemon = 'peer'): Promise<Download> {
+    const content = new Content(sizeBytes);
+    const download = await cluster.download(origin.put(`/${name}`, content), daemon);
+    await expectContent(download, content);
+    expect(origin.bodyBytesSent(`/${name}`)).toBe(sizeBytes);
+    return download;
+  }
+
+  const certificateOf = (name: string): X509Certificate =>
+    new X509Certificate(readFileSync(cluster.file(name, 'certificates', 'tls.crt')));
+  const trustedBy = (name: string): number =>
+    readFileSync(cluster.file(name, 'certificates', 'ca.crt'), 'utf8').split('BEGIN CERTIFICATE').length - 1;
 
   it(
     'downloads through scheduler, seed peer and peer, each of which joined with a token',
     async () => {
-      await download('first', 10 * MIB);
-      const certificates = (await cluster.rest('GET', 'certificates')) as { common_name: string }[];
+      const { report } = await downloadOnce('first', 10 * MIB);
+      expect(report?.traffic).toMatchObject({ source: 0, seed: 10 * MIB });
+      const certificates = await cluster.certificates();
       expect(certificates.map((one) => one.common_name).sort()).toEqual(['manager', 'peer', 'scheduler', 'seed-peer']);
       for (const name of ['scheduler', 'seed-peer', 'peer']) {
         expect(readdirSync(cluster.file(name, 'certificates')).sort()).toEqual(['ca.crt', 'tls.crt', 'tls.key']);
@@ -240,8 +90,8 @@ describe('a cluster with the one switch for mTLS on', () => {
     const ports = {
       manager: cluster.port(PORT.grpc),
       scheduler: cluster.port(PORT.scheduler),
-      seedPeer: cluster.port(PORT.daemons),
-      peer: cluster.port(PORT.daemons + PORTS_PER_DAEMON),
+      seedPeer: cluster.daemonPort('seed-peer'),
+      peer: cluster.daemonPort('peer'),
     };
     for (const [name, port] of Object.entries(ports)) {
       expect([name, await answersInPlain(port), await admitsWithoutCertificate(port)]).toEqual([name, false, false]);
@@ -249,14 +99,111 @@ describe('a cluster with the one switch for mTLS on', () => {
   });
 
   it(
-    'goes on after restarts without any token, and through a change of authority without restarts',
+    'tells a daemon without certificates, and one whose token is not good, what they lack',
     async () => {
-      expect(existsSync(cluster.file('peer.token'))).toBe(false);
+      const stranger = await cluster.startService('peer-stranger', { security: { enable: false } }, false);
+      await waitFor(() => /it may want TLS, or another certificate \(security\.enable/.test(stranger.log()), {
+        what: `the reason in the log`,
+        timeoutMs: START_TIMEOUT_MS,
+      }).catch((error: unknown) => {
+        throw new Error(stranger.log(), { cause: error });
+      });
+      await stranger.stop();
+      const [authority] = await cluster.request<{ fingerprint: string }[]>('GET', 'certificate-authorities');
+      writeFileSync(cluster.file('peer-stranger.token'), `${authority?.fingerprint}.${'A'.repeat(43)}`);
+      const refused = await cluster.startService('peer-stranger', {}, false).catch((error: unknown) => error);
+      const log = Error.isError(refused) ? () => refused.message : () => (refused as typeof stranger).log();
+      await waitFor(() => log().includes('the join token is unknown, used or expired'), { what: 'the reason' });
+      cluster.services.delete('peer-stranger');
+      if (!Error.isError(refused)) await (refused as typeof stranger).exited;
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  it(
+    'goes on after restarts without any token',
+    async () => {
+      expect(cluster.hasToken('peer')).toBe(false);
       await cluster.restart('peer');
-      await download('second', 5 * MIB);
-      await cluster.rest('POST', 'certificate-authorities');
-      await cluster.restart('seed-peer');
-      await download('third', 5 * MIB);
+      await downloadOnce('second', 5 * MIB);
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  it(
+    'changes its authority and every certificate in mid-download, without a restart',
+    async () => {
+      const content = new Content(64 * MIB, 3);
+      const slow = cluster.beginDownload(origin.put('/slow', { content, bytesPerSecond: MIB / 4 }));
+      await waitFor(() => origin.bodyBytesSent('/slow') > 0, { what: 'the first bytes' });
+      let isChanging = true;
+      const meanwhile = (async () => {
+        let count = 0;
+        for (; isChanging; count += 1) await downloadOnce(`meanwhile-${count}`, 5 * MIB);
+        return count;
+      })();
+      const names = ['scheduler', 'seed-peer', 'peer'];
+      const before = new Map(names.map((name) => [name, certificateOf(name).serialNumber]));
+      const [old] = await cluster.request<{ id: number; fingerprint: string }[]>('GET', 'certificate-authorities');
+      const made = await cluster.request<{ fingerprint: string; signs_from: string }>(
+        'POST',
+        'certificate-authorities',
+      );
+      await waitFor(() => names.every((name) => trustedBy(name) === 2), {
+        what: 'everybody to trust both',
+        timeoutMs: NEWS_TIMEOUT_MS,
+      });
+      // Everybody changes over when the new authority signs, long before the old certificates end.
+      await waitFor(() => names.every((name) => certificateOf(name).serialNumber !== before.get(name)), {
+        what: 'new certificates',
+        timeoutMs: 2 * NEWS_TIMEOUT_MS,
+      });
+      const now = (await cluster.certificates()).filter(
+        ({ authority_fingerprint }) => authority_fingerprint === made.fingerprint,
+      );
+      expect(new Set(now.map(({ common_name }) => common_name))).toEqual(
+        new Set(['manager', 'scheduler', 'seed-peer', 'peer']),
+      );
+      await cluster.request('DELETE', `certificate-authorities/${old?.id}`);
+      await waitFor(() => names.every((name) => trustedBy(name) === 1), {
+        what: 'nobody to trust the old one',
+        timeoutMs: NEWS_TIMEOUT_MS,
+      });
+      isChanging = false;
+      expect(await meanwhile).toBeGreaterThan(0);
+      await expectContent(await slow.ended, content);
+      expect(origin.bodyBytesSent('/slow')).toBe(64 * MIB);
+      await downloadOnce('third', 5 * MIB);
+      for (const name of ['manager', ...names])
+        expect([name, cluster.services.get(name)?.exitCode]).toEqual([name, undefined]);
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  it(
+    'cuts a daemon off whose certificate was taken back, and nobody else',
+    async () => {
+      await cluster.join('peer-lost');
+      await downloadOnce('fourth', 5 * MIB, 'peer-lost');
+      const rows = await cluster.certificates();
+      const lost = rows.find(({ names }) => names.includes('secured-peer-lost'));
+      await cluster.request('DELETE', `certificates/${lost?.id}`);
+      const attempt = async (): Promise<Download> =>
+        cluster.download(
+          origin.put(`/lost-${Math.random()}`, new Content(5 * MIB, 9)),
+          'peer-lost',
+          '--disable-back-to-source',
+        );
+      const refused = await waitFor(
+        async () => {
+          const download = await attempt();
+          return download.status !== 0 && download;
+        },
+        { what: 'the refusal', timeoutMs: NEWS_TIMEOUT_MS, intervalMs: 500 },
+      );
+      expect(refused.stdout + refused.stderr).toMatch(/revoked|back-to-source is disabled/);
+      expect(cluster.services.get('peer-lost')?.log()).toContain('the certificate has been revoked');
+      await downloadOnce('fifth', 5 * MIB);
     },
     TEST_TIMEOUT_MS,
   );

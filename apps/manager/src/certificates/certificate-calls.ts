@@ -27,7 +27,8 @@ export class CertificateCalls {
 
   async trust(): Promise<extCertificates.GetTrustResponse> {
     const revoked = await this.certificates.refreshRevoked();
-    return { authorities: await this.trustedDer(), revokedSerials: [...revoked] };
+    const { fingerprint } = await this.authorities.signing();
+    return { authorities: await this.trustedDer(), revokedSerials: [...revoked], signingFingerprint: fingerprint };
   }
 
   private claimOf(request: extCertificates.IssueCertificateRequest, serial: string | undefined) {

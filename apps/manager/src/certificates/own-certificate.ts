@@ -9,6 +9,8 @@ import type { CertificatesService } from './certificates.service.js';
 
 /** Pause between two looks at what is to be renewed, and at the list of revoked certificates. */
 const UPKEEP_INTERVAL_MS = 30_000;
+/** Longest wait of a timer of Node; what comes later is seen at an upkeep. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** The names that clients may know this manager under: what is configured, its host name, its addresses. */
 export function ownNames(configured: readonly string[]): string[] {
@@ -26,6 +28,8 @@ export function ownNames(configured: readonly string[]): string[] {
  */
 export class OwnCertificate {
   #timer: NodeJS.Timeout | undefined;
+  /** Runs out when the next authority begins to sign. */
+  #changeTimer: NodeJS.Timeout | undefined;
   #renewAt = new Date(0);
   #authorities = '';
   #signedBy = '';
@@ -37,6 +41,7 @@ export class OwnCertificate {
     private readonly authorities: Authorities,
     private readonly certificates: CertificatesService,
     private readonly log: Logger,
+    private readonly onChangeOver: () => void,
   ) {}
 
   static async start(options: {
@@ -45,9 +50,11 @@ export class OwnCertificate {
     readonly authorities: Authorities;
     readonly certificates: CertificatesService;
     readonly log: Logger;
+    /** Another authority signs from now on. */
+    readonly onChangeOver: () => void;
   }): Promise<OwnCertificate> {
-    const { directory, names, authorities, certificates, log } = options;
-    const own = new OwnCertificate(directory, names, authorities, certificates, log);
+    const { directory, names, authorities, certificates, log, onChangeOver } = options;
+    const own = new OwnCertificate(directory, names, authorities, certificates, log, onChangeOver);
     await own.renewIfDue();
     await certificates.refreshRevoked();
     own.#timer = setInterval(() => void own.upkeep(), UPKEEP_INTERVAL_MS).unref();
@@ -65,6 +72,7 @@ export class OwnCertificate {
 
   stop(): void {
     clearInterval(this.#timer);
+    clearTimeout(this.#changeTimer);
   }
 
   /** Renews what is due and learns what was revoked, also by another manager. Never fails. */
@@ -82,7 +90,9 @@ export class OwnCertificate {
   }
 
   private async renewIfDue(): Promise<void> {
-    const authorities = (await this.authorities.trusted()).map(({ certificate }) => certificate).join('');
+    const trusted = await this.authorities.trusted();
+    this.awaitChangeOver(trusted.map(({ signsFrom }) => signsFrom?.getTime() ?? 0));
+    const authorities = trusted.map(({ certificate }) => certificate).join('');
     if (authorities !== this.#authorities) {
       this.write(this.files.caFile, authorities);
       this.#authorities = authorities;
@@ -95,9 +105,19 @@ export class OwnCertificate {
     this.write(this.files.keyFile, privateKeyPem);
     // With the authority: a machine that joins knows no more of it than its fingerprint.
     this.write(this.files.certificateFile, pemOfCertificate(certificateDer) + authority.certificatePem);
+    const isChangeOver = this.#signedBy !== '';
     this.#signedBy = authority.fingerprint;
     this.#renewAt = new Date(Date.now() + ((expiresAt.getTime() - Date.now()) * 2) / 3);
     this.log.info({ names: this.names, expiresAt }, 'the manager has a new certificate');
+    if (isChangeOver) this.onChangeOver();
+  }
+
+  /** Upkeep is due when an authority begins to sign: everybody is to have a certificate of it soon. */
+  private awaitChangeOver(signsFromMs: readonly number[]): void {
+    clearTimeout(this.#changeTimer);
+    const waitMs = Math.min(...signsFromMs.map((ms) => ms - Date.now()).filter((ms) => ms > 0));
+    if (waitMs > MAX_TIMER_MS) return;
+    this.#changeTimer = setTimeout(() => void this.upkeep(), waitMs).unref();
   }
 
   private write(file: string, text: string): void {

@@ -58,7 +58,14 @@ export async function startSecurity({ settings, database, clock, news, log }: Se
     ownNames: security.names,
   });
   const directory = join(settings.dataDirectory, 'certificates');
-  const own = await OwnCertificate.start({ directory, names, authorities, certificates, log });
+  const own = await OwnCertificate.start({
+    directory,
+    names,
+    authorities,
+    certificates,
+    log,
+    onChangeOver: () => void news.publish('certificates'),
+  });
   const live = await own.load();
   const calls = new CertificateCalls(authorities, certificates);
   const unsubscribe = news.subscribe((kind) => {

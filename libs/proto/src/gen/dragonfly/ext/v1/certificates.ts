@@ -55,6 +55,8 @@ export interface GetTrustResponse {
   authorities: Buffer[];
   /** Hexadecimal serial numbers of revoked certificates that have not expired. */
   revokedSerials: string[];
+  /** SHA-256 of the authority that signs now, lower case hexadecimal. Who has a certificate of another one gets a new one soon. */
+  signingFingerprint: string;
 }
 
 function createBaseIssueCertificateRequest(): IssueCertificateRequest {
@@ -261,7 +263,7 @@ export const GetTrustRequest: MessageFns<GetTrustRequest> = {
 };
 
 function createBaseGetTrustResponse(): GetTrustResponse {
-  return { authorities: [], revokedSerials: [] };
+  return { authorities: [], revokedSerials: [], signingFingerprint: "" };
 }
 
 export const GetTrustResponse: MessageFns<GetTrustResponse> = {
@@ -271,6 +273,9 @@ export const GetTrustResponse: MessageFns<GetTrustResponse> = {
     }
     for (const v of message.revokedSerials) {
       writer.uint32(18).string(v!);
+    }
+    if (message.signingFingerprint !== "") {
+      writer.uint32(26).string(message.signingFingerprint);
     }
     return writer;
   },
@@ -304,6 +309,14 @@ export const GetTrustResponse: MessageFns<GetTrustResponse> = {
             message.revokedSerials.push(reader.string());
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.signingFingerprint = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -323,6 +336,7 @@ export const GetTrustResponse: MessageFns<GetTrustResponse> = {
     const message = createBaseGetTrustResponse();
     message.authorities = object.authorities?.map((e) => e) || [];
     message.revokedSerials = object.revokedSerials?.map((e) => e) || [];
+    message.signingFingerprint = object.signingFingerprint ?? "";
     return message;
   },
 };
