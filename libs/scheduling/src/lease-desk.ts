@@ -4,7 +4,7 @@ import { sourcePolicyOf } from './priority.js';
 import type { SeedLead } from './seed-lead.js';
 import { newLease, type SourceLease } from './source-lease.js';
 import type { Peer, Task } from './task.js';
-import { dropLease, endLease, type TaskTurn } from './task-turn.js';
+import { dropLease, endLease, leadersFirst, type TaskTurn } from './task-turn.js';
 import { hasRoomAtSource, isAlive, mayGoToSource, type SourceLimits } from './wait-rules.js';
 import type { ScheduleAnswer } from './waiter.js';
 
@@ -95,7 +95,7 @@ export class LeaseDesk {
     const nowMs = this.#parts.clock.nowMs();
     if (this.#take(lease, verdict, nowMs)) {
       // Meanwhile the one that asked may have gone, and others may have come.
-      for (const peer of [claimant, ...turn.waiters.keys()]) {
+      for (const peer of leadersFirst([claimant, ...turn.waiters.keys()])) {
         if (turn.lease !== lease || !isNobodys(lease)) break;
         if (!turn.waiters.has(peer)) continue;
         const lead = this.#room.attach(peer, nowMs) ?? this.#use(turn, lease, peer);

@@ -9,7 +9,7 @@ import { SeedLead } from './seed-lead.js';
 import { isConnected, isOfUse, type SourceLease } from './source-lease.js';
 import type { Strategy } from './strategy.js';
 import type { Peer, Task } from './task.js';
-import { dropLease, endLease, type TaskTurn } from './task-turn.js';
+import { dropLease, endLease, leadersFirst, type TaskTurn } from './task-turn.js';
 import {
   hasRoomAtSource,
   leaseDeadlineMs,
@@ -140,7 +140,11 @@ export class ParentScheduler {
         lead = this.#desk.claim(turn, peer, nowMs, NOBODY);
       }
     }
-    lead ??= this.#attach(peer, nowMs) ?? (isLeaseAlive ? 'wait' : this.#lead(turn, peer, nowMs, NOBODY));
+    lead ??= this.#attach(peer, nowMs);
+    // What its host was asked to fetch it does not wait for, though the first to ask there may not have been a scheduler.
+    if (isLeaseAlive && isTriggered(turn.lease, peer))
+      lead ??= grant(peer, 'the seed peer was asked to fetch the task');
+    lead ??= isLeaseAlive ? 'wait' : this.#lead(turn, peer, nowMs, NOBODY);
     if (lead === 'wait') this.#enqueue(turn, peer, { sinceMs: nowMs, answer });
     else answer(lead);
   }
@@ -377,7 +381,7 @@ export class ParentScheduler {
     if (turn.waiters.size === 0 || this.#isClosed) return;
     const nowMs = this.#nowMs();
     this.#desk.adoptReader(task, turn, nowMs);
-    for (const peer of [...turn.waiters.keys()]) {
+    for (const peer of leadersFirst([...turn.waiters.keys()])) {
       if (turn.lease !== undefined) break;
       if (!turn.waiters.has(peer)) continue;
       const lead = this.#attach(peer, nowMs) ?? this.#lead(turn, peer, nowMs, unreachableSeeds);
@@ -479,4 +483,9 @@ export class ParentScheduler {
       });
     }
   }
+}
+
+/** Whether the lease was given to the peer's host, and the peer is the one that carries it out. */
+function isTriggered(lease: SourceLease | undefined, peer: Peer): boolean {
+  return lease?.holder === peer && lease.trigger?.hostId === peer.host.id && mayGoToSource(peer);
 }

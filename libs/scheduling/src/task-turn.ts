@@ -28,3 +28,12 @@ export function dropLease(task: Task, turn: TaskTurn, lease: SourceLease, nowMs:
   if (lease.holder !== undefined) task.backToSourcePeers.delete(lease.holder);
   endLease(turn);
 }
+
+/**
+ * Peers of seeds before all others, otherwise in their order. A seed that waits itself is the one that would be asked to
+ * fetch for the others: it does all its requests for a task as one, and would wait for the lease that it has.
+ */
+export function leadersFirst(peers: readonly Peer[]): readonly Peer[] {
+  const seeds = peers.filter((peer) => peer.host.facts.isSeed);
+  return seeds.length === 0 ? peers : [...seeds, ...peers.filter((peer) => !peer.host.facts.isSeed)];
+}
