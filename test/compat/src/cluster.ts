@@ -1,15 +1,19 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { CertificateKeeper } from '@dragonfly/manager-client/certificates';
 import { commonV2, schedulerV2 } from '@dragonfly/proto';
-import { createGrpcClient, unary } from '@dragonfly/rpc';
+import { type ClientTls, createGrpcClient, unary } from '@dragonfly/rpc';
+import { silentLogger } from '@dragonfly/telemetry';
 import { ChildService, CountingOrigin, tempDir, waitFor, type TempDir } from '@dragonfly/testkit';
 import { runCommand, type Ended } from './command.js';
-import { Daemon, type DaemonSettings } from './daemon.js';
+import { Daemon, type DaemonSecurity, type DaemonSettings } from './daemon.js';
 import { LoopbackNetwork } from './loopback.js';
 import { realProgram } from './real-programs.js';
 import { REPOSITORY } from './repository.js';
 
 const START_TIMEOUT_MS = 60_000;
 const CALL_TIMEOUT_MS = 5000;
+/** Where a manager gives out certificates for tokens, unless told otherwise. */
+const JOIN_PORT = 65_009;
 
 type DaemonChoice = Pick<DaemonSettings, 'maker' | 'isSeed' | 'uploadBandwidth' | 'downloadBandwidth'>;
 
@@ -21,6 +25,10 @@ export interface CompatClusterOptions {
    * @returns the address that the others are told instead
    */
   readonly inFront?: (program: string, ip: string) => Promise<string>;
+  /** mTLS on every link, with certificates of the manager. @default false */
+  readonly isSecured?: boolean;
+  /** `host:port` of a Redis of manager and scheduler. @default none */
+  readonly redis?: string;
 }
 
 /** Our manager and scheduler as processes, an origin, and daemons of either maker around them. */
@@ -32,14 +40,15 @@ export class CompatCluster {
   private readonly services: ChildService[] = [];
   private readonly managerIp: string;
   private readonly schedulerIp: string;
-  private readonly client: schedulerV2.SchedulerClient;
+  private client: schedulerV2.SchedulerClient;
+  private keeper: CertificateKeeper | undefined;
   private downloads = 0;
   private added = 0;
 
   private constructor(
     private readonly directory: TempDir,
     readonly origin: CountingOrigin,
-    options: CompatClusterOptions,
+    private readonly options: CompatClusterOptions,
   ) {
     this.network = options.network ?? new LoopbackNetwork();
     this.inFront = options.inFront ?? ((_program, ip) => Promise.resolve(ip));
@@ -61,7 +70,8 @@ export class CompatCluster {
   }
 
   private async startServices(): Promise<void> {
-    const { directory, managerIp, schedulerIp } = this;
+    const { directory, managerIp, schedulerIp, options } = this;
+    const redis = { redis: { addrs: options.redis === undefined ? [] : [options.redis] } };
     await this.startService('manager', `http://${managerIp}:8001/readyz`, {
       server: {
         workHome: directory.file('manager'),
@@ -71,10 +81,14 @@ export class CompatCluster {
       database: {
         type: 'sqlite',
         sqlite: { path: directory.file('manager', 'manager.db') },
-        redis: { addrs: [] },
+        ...redis,
       },
+      job: { outgoing: { allow: ['loopback'] } },
+      security: { enable: options.isSecured === true, names: [managerIp] },
       metrics: { enable: true, addr: `${managerIp}:8001` },
     });
+    if (options.isSecured === true) await this.joinItself();
+    const security = await this.newcomer();
     await this.startService('scheduler', `http://${schedulerIp}:8000/readyz`, {
       server: {
         host: 'compat-scheduler',
@@ -85,7 +99,10 @@ export class CompatCluster {
         dataDir: directory.file('scheduler'),
       },
       manager: { addr: `${managerIp}:65003`, schedulerClusterID: 1, keepAlive: { interval: '5s' } },
-      database: { redis: { addrs: [] } },
+      database: redis,
+      ...(security === undefined
+        ? {}
+        : { security: { enable: true, joinToken: security.joinToken, joinAddr: security.joinAddress } }),
       // Image registries of the tests are on this machine.
       job: { registry: { allow: ['loopback'] } },
       metrics: { enable: true, addr: `${schedulerIp}:8000` },
@@ -123,7 +140,8 @@ export class CompatCluster {
     const ip = this.network.next();
     const announcedIp = await this.inFront(name, ip);
     const managerAddress = `${await this.inFront('manager', this.managerIp)}:65003`;
-    const starting = Daemon.start({ ...choice, name, directory, ip, announcedIp, managerAddress });
+    const security = await this.newcomer();
+    const starting = Daemon.start({ ...choice, name, directory, ip, announcedIp, managerAddress, security });
     this.starting.push(starting);
     const daemon = await starting;
     this.daemons.push(daemon);
@@ -137,6 +155,51 @@ export class CompatCluster {
       timeoutMs: START_TIMEOUT_MS,
     });
     return daemon;
+  }
+
+  /** Certificates of the test itself; undefined in a cluster without. */
+  get tls(): ClientTls | undefined {
+    return this.keeper?.clientTls;
+  }
+
+  /** @throws Error on every status but 200 */
+  async rest<T>(method: string, route: string, body?: object): Promise<T> {
+    const base = `http://${this.managerIp}:8080/api/v1`;
+    const ask = async (path: string, init: RequestInit): Promise<unknown> => {
+      const headers = { 'content-type': 'application/json', ...init.headers };
+      const answer = await fetch(`${base}/${path}`, { ...init, headers });
+      const text = await answer.text();
+      if (!answer.ok) throw new Error(`${path}: ${answer.status} ${text}`);
+      return text === '' ? undefined : JSON.parse(text);
+    };
+    const signIn = { method: 'POST', body: JSON.stringify({ name: 'root', password: 'dragonfly' }) };
+    const { token } = (await ask('users/signin', signIn)) as { token: string };
+    const sent = body === undefined ? {} : { body: JSON.stringify(body) };
+    return (await ask(route, { method, headers: { authorization: `Bearer ${token}` }, ...sent })) as T;
+  }
+
+  /** What a further program joins with; undefined in a cluster without certificates. */
+  private async newcomer(): Promise<DaemonSecurity | undefined> {
+    if (this.options.isSecured !== true) return undefined;
+    const { token } = await this.rest<{ token: string }>('POST', 'join-tokens', {});
+    return { joinToken: token, joinAddress: `${this.managerIp}:${JOIN_PORT}` };
+  }
+
+  private async joinItself(): Promise<void> {
+    const security = await this.newcomer();
+    if (security === undefined) return;
+    this.keeper = await CertificateKeeper.start(
+      {
+        directory: this.directory.file('certificates'),
+        subject: { commonName: 'compat-test', names: ['compat-test'] },
+        managerAddress: `${this.managerIp}:65003`,
+        ...security,
+        log: silentLogger(),
+      },
+      AbortSignal.timeout(START_TIMEOUT_MS),
+    );
+    this.client.close();
+    this.client = createGrpcClient(schedulerV2.SchedulerClient, `${this.schedulerIp}:8002`, { tls: this.tls });
   }
 
   async hosts(): Promise<commonV2.Host[]> {
@@ -186,6 +249,7 @@ export class CompatCluster {
   /** Stops everything, also what is still starting. */
   async stop(): Promise<void> {
     this.client.close();
+    await this.keeper?.stop();
     // One that is still starting when a test gives up must not be left behind.
     await Promise.allSettled(this.starting);
     await Promise.all(this.daemons.map(async (daemon) => daemon.stop()));

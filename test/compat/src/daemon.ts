@@ -1,6 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { CertificateKeeper } from '@dragonfly/manager-client/certificates';
 import { dfdaemonV2 } from '@dragonfly/proto';
-import { createGrpcClient, readStream, unary } from '@dragonfly/rpc';
+import { type CertificateFiles, createGrpcClient, readStream, unary } from '@dragonfly/rpc';
+import { silentLogger } from '@dragonfly/telemetry';
 import { ChildService } from '@dragonfly/testkit';
 import { realProgram } from './real-programs.js';
 import { REPOSITORY } from './repository.js';
@@ -24,12 +26,21 @@ export interface DaemonSettings {
   /** `real` is the Rust dfdaemon, `ours` the peer or seed peer of this repository. */
   readonly maker: 'real' | 'ours';
   readonly managerAddress: string;
+  /** What joins a cluster with mTLS; a real daemon gets its certificates with it by the hand of the test. */
+  readonly security?: DaemonSecurity | undefined;
   /** Its own, existing. */
   readonly directory: string;
   /** Bound of what it serves to others, e.g. `4MiB`. */
   readonly uploadBandwidth?: string | undefined;
   /** Bound of what it fetches, from anywhere. */
   readonly downloadBandwidth?: string | undefined;
+}
+
+export interface DaemonSecurity {
+  /** Good for one machine. */
+  readonly joinToken: string;
+  /** `host:port` */
+  readonly joinAddress: string;
 }
 
 /** A running daemon, theirs or ours: both read the same configuration and answer the same questions. */
@@ -39,10 +50,16 @@ export class Daemon {
     private readonly service: ChildService,
   ) {}
 
+  /** Where its certificates are, in a cluster that has some. */
+  get certificates(): CertificateFiles {
+    return certificateFiles(this.settings);
+  }
+
   static async start(settings: DaemonSettings): Promise<Daemon> {
     const { name, ip, maker, isSeed, directory } = settings;
     const configFile = `${directory}/dfdaemon.yaml`;
     mkdirSync(`${directory}/store`, { recursive: true });
+    if (settings.security !== undefined && maker === 'real') await fetchCertificates(settings, settings.security);
     writeFileSync(configFile, configOf(settings));
     const [command, args] =
       maker === 'real'
@@ -132,16 +149,58 @@ function socketOf(directory: string): string {
   return `${directory}/dfdaemon.sock`;
 }
 
+function certificateDirectory({ directory }: DaemonSettings): string {
+  return `${directory}/certificates`;
+}
+
+function certificateFiles(settings: DaemonSettings): CertificateFiles {
+  const directory = certificateDirectory(settings);
+  return {
+    certificateFile: `${directory}/tls.crt`,
+    keyFile: `${directory}/tls.key`,
+    caFile: `${directory}/ca.crt`,
+  };
+}
+
+/** Joins in the name of a program that cannot. */
+async function fetchCertificates(settings: DaemonSettings, security: DaemonSecurity): Promise<void> {
+  const keeper = await CertificateKeeper.start(
+    {
+      directory: certificateDirectory(settings),
+      subject: { commonName: 'peer', names: [settings.ip, settings.name] },
+      managerAddress: settings.managerAddress,
+      ...security,
+      log: silentLogger(),
+    },
+    AbortSignal.timeout(START_TIMEOUT_MS),
+  );
+  await keeper.stop();
+}
+
 function configOf(settings: DaemonSettings): string {
-  const { name, ip, isSeed, directory, uploadBandwidth, downloadBandwidth } = settings;
+  const { name, ip, isSeed, directory, uploadBandwidth, downloadBandwidth, maker, security } = settings;
+  // A real daemon has keys of its own for each link; ours has one switch.
+  const { caFile: caCert, certificateFile: cert, keyFile: key } = certificateFiles(settings);
+  const links = security !== undefined && maker === 'real' ? { caCert, cert, key } : {};
   const optional = (key: string, value: string | undefined): object => (value === undefined ? {} : { [key]: value });
   // JSON is YAML, too.
   return JSON.stringify({
     host: { hostname: name, ip: settings.announcedIp ?? ip },
     server: { pluginDir: `${directory}/plugins`, cacheDir: `${directory}/cache` },
     download: { server: { socketPath: socketOf(directory) }, ...optional('bandwidthLimit', downloadBandwidth) },
-    upload: { server: { ip, port: 4000 }, ...optional('bandwidthLimit', uploadBandwidth) },
-    manager: { addr: `http://${settings.managerAddress}` },
+    upload: { server: { ip, port: 4000, ...links }, client: links, ...optional('bandwidthLimit', uploadBandwidth) },
+    manager: { addr: `${maker === 'real' && security ? 'https' : 'http'}://${settings.managerAddress}`, ...links },
+    scheduler: links,
+    ...(security !== undefined && maker === 'ours'
+      ? {
+          security: {
+            enable: true,
+            joinToken: security.joinToken,
+            joinAddr: security.joinAddress,
+            directory: certificateDirectory(settings),
+          },
+        }
+      : {}),
     seedPeer: { enable: isSeed, type: 'super' },
     storage: { dir: `${directory}/store`, server: { ip, tcpPort: 4005, quicPort: 4006 } },
     proxy: { server: { ip, port: 4001 } },

@@ -175,7 +175,7 @@ describe('a cluster with the one switch for mTLS on', () => {
       expect(origin.bodyBytesSent('/slow')).toBe(64 * MIB);
       await downloadOnce('third', 5 * MIB);
       for (const name of ['manager', ...names])
-        expect([name, cluster.services.get(name)?.exitCode]).toEqual([name, undefined]);
+        {expect([name, cluster.services.get(name)?.exitCode]).toEqual([name, undefined]);}
     },
     TEST_TIMEOUT_MS,
   );
