@@ -38,9 +38,12 @@ it.each([
   ['nothing to do', [], 2, /SCENARIO/],
   ['a scenario that is not there', ['nonsense'], 1, /nonsense: neither a scenario/],
   ['a seed that is no number', ['small', '--seed', 'x'], 2, /SCENARIO/],
+  ['a flag that is not there', ['small', '--fast'], 2, /^simulate: Unknown option '--fast'/],
+  ['half a run', ['small', '--runs', '1.5'], 2, /SCENARIO/],
+  ['a directory that cannot be made', ['small', '--out', '/proc/none/out'], 1, /^--out \/proc\/none: ENOENT/],
   ['a strategy that is not there', ['small', '--strategies', 'ml'], 1, /ml: neither a strategy nor a module/],
 ])('refuses %s in one line', async (_name, args, expected, message) => {
-  const { status, stderr } = await run(...args, '--out', directory.file('out'));
+  const { status, stderr } = await run('--out', directory.file('out'), ...args);
   expect(status).toBe(expected);
   expect(stderr).toMatch(message);
   expect(stderr).not.toMatch(/^ {4}at /m);

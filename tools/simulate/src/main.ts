@@ -4,7 +4,7 @@
  * Every run has a process of its own, so that memory and time of one do not depend on another.
  */
 import { fork } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { DfError } from '@dragonfly/errors';
@@ -31,36 +31,48 @@ Runs the scheduler in virtual time against a modelled network and compares strat
   --help             this text
 `;
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    all: { type: 'boolean', default: false },
-    strategies: { type: 'string', default: DEFAULT_STRATEGIES },
-    seed: { type: 'string', default: '1' },
-    runs: { type: 'string', default: '1' },
-    out: { type: 'string', default: 'simulation' },
-    validate: { type: 'boolean', default: false },
-    help: { type: 'boolean', short: 'h', default: false },
-  },
-});
+const OPTIONS = {
+  all: { type: 'boolean', default: false },
+  strategies: { type: 'string', default: DEFAULT_STRATEGIES },
+  seed: { type: 'string', default: '1' },
+  runs: { type: 'string', default: '1' },
+  out: { type: 'string', default: 'simulation' },
+  validate: { type: 'boolean', default: false },
+  help: { type: 'boolean', short: 'h', default: false },
+} as const;
+
+type CommandLine = ReturnType<typeof parseArgs<{ allowPositionals: true; options: typeof OPTIONS }>>;
 
 try {
-  process.exitCode = await main();
+  process.exitCode = await start();
 } catch (error) {
   process.stderr.write(`${error instanceof DfError ? error.message : (DfError.from(error).stack ?? String(error))}\n`);
   process.exitCode = 1;
 }
 
-async function main(): Promise<number> {
+async function start(): Promise<number> {
+  let commandLine: CommandLine;
+  try {
+    commandLine = parseArgs({ allowPositionals: true, options: OPTIONS });
+  } catch (error) {
+    process.stderr.write(`simulate: ${DfError.from(error).message}\n\n${USAGE}`);
+    return 2;
+  }
+  return main(commandLine);
+}
+
+async function main({ values, positionals }: CommandLine): Promise<number> {
   const names = values.all ? scenarioNames() : positionals;
   const seed = Number(values.seed);
   const runs = Number(values.runs);
-  if (values.help || (names.length === 0 && !values.validate) || !Number.isInteger(seed) || !(runs >= 1)) {
+  if (values.help || (names.length === 0 && !values.validate) || !Number.isInteger(seed) || !isRunCount(runs)) {
     process[values.help ? 'stdout' : 'stderr'].write(USAGE);
     return values.help ? 0 : 2;
   }
   // All before the first run: a mistake in the last file is not to cost the time of the others.
   const loaded = names.map((name) => ({ name, ...loadScenario(name) }));
+  const out = path.resolve(values.out);
+  if (loaded.length > 0) makeDirectory(out);
   const strategies = values.strategies.split(',').map((name) => name.trim());
   const results: RunResult[] = [];
   for (const one of loaded) {
@@ -77,13 +89,26 @@ async function main(): Promise<number> {
     process.stdout.write(`${textTable(group)}${differenceTable(all)}\n`);
     results.push(...group);
   }
-  if (results.length > 0) writeReport(results, loaded);
+  if (results.length > 0) writeReport(results, loaded, out);
   return values.validate ? await validateAgainstProcesses() : 0;
 }
 
-function writeReport(results: readonly RunResult[], loaded: readonly LoadedScenario[]): void {
-  const out = path.resolve(values.out);
-  mkdirSync(out, { recursive: true });
+function isRunCount(runs: number): boolean {
+  return Number.isSafeInteger(runs) && runs >= 1;
+}
+
+/** Step by step: on a file system that makes no directories, such as /proc, the recursive mkdir of Node never returns. */
+function makeDirectory(directory: string): void {
+  if (existsSync(directory)) return;
+  makeDirectory(path.dirname(directory));
+  try {
+    mkdirSync(directory);
+  } catch (error) {
+    throw new DfError('failed-precondition', `--out ${directory}: ${DfError.from(error).message}`, { cause: error });
+  }
+}
+
+function writeReport(results: readonly RunResult[], loaded: readonly LoadedScenario[], out: string): void {
   const scenarios = new Map(loaded.map(({ scenario }) => [scenario.name, scenario]));
   writeFileSync(path.join(out, 'results.json'), `${JSON.stringify(results, undefined, 2)}\n`);
   writeFileSync(path.join(out, 'report.html'), htmlReport(results, scenarios));

@@ -63,7 +63,9 @@ export function loadScenario(nameOrFile: string): LoadedScenario {
 export function checkScenario(value: unknown, file: string): Scenario {
   const parsed = scenarioSchema.safeParse(value);
   if (!parsed.success) {
-    const problems = parsed.error.issues.map((issue) => `${file}: ${issue.path.join('.')}: ${issue.message}`);
+    const problems = parsed.error.issues.map(({ path, message }) =>
+      [file, ...(path.length > 0 ? [path.join('.')] : []), message].join(': '),
+    );
     throw new DfError('invalid-argument', problems.join('\n'));
   }
   const { idcs, origin, seeds } = parsed.data;
