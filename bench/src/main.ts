@@ -23,19 +23,28 @@ const USAGE = `pnpm bench NAME... [options]
   --json FILE     write the figures to FILE instead of printing them as JSON
 `;
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    quick: { type: 'boolean', default: false },
-    rounds: { type: 'string' },
-    real: { type: 'string' },
-    dir: { type: 'string', default: tmpdir() },
-    json: { type: 'string' },
-    help: { type: 'boolean', default: false },
-  },
-});
+const { values, positionals } = commandLine();
 
 process.exitCode = await main();
+
+function commandLine() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        quick: { type: 'boolean', default: false },
+        rounds: { type: 'string' },
+        real: { type: 'string' },
+        dir: { type: 'string', default: tmpdir() },
+        json: { type: 'string' },
+        help: { type: 'boolean', default: false },
+      },
+    });
+  } catch (error) {
+    process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n${USAGE}`);
+    process.exit(2);
+  }
+}
 
 async function main(): Promise<number> {
   const names = positionals.includes('all') ? Object.keys(BENCHMARKS) : positionals;
