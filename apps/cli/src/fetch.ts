@@ -1,5 +1,7 @@
 import { DfError } from '@dragonfly/errors';
+import type { LightClient } from '@dragonfly/light';
 import { cureFor } from './cure.js';
+import { daemonFrozen } from './daemon-watch.js';
 import type { DownloadObserver, DownloadResult } from './download-result.js';
 import { downloadByLight, type Caller } from './light-download.js';
 import type { Log } from './log.js';
@@ -10,6 +12,9 @@ import type { DaemonProgram } from './start-daemon.js';
 
 /** Daemons that one download may lose; a request that kills every daemon it is given to must come to an end. */
 const MAX_LOST_DAEMONS = 3;
+
+/** A daemon that is only busy says who it is within this. */
+const HELLO_TIMEOUT_MS = 10_000;
 
 /** What a download needs to know of the process it runs in. */
 export interface FetchContext {
@@ -134,7 +139,7 @@ class Ways {
     let next = await daemonAgain(access, signal);
     if (next === undefined && options.mayStartDaemon) {
       context.warn('it did not come back; looking for another one, or starting one');
-      next = await this.daemon().catch((error: unknown) => {
+      next = await this.#liveDaemon().catch((error: unknown) => {
         const reason = DfError.from(error);
         if (reason.code === 'cancelled') throw reason;
         context.warn(reason.message);
@@ -143,6 +148,18 @@ class Ways {
     }
     if (next !== undefined) context.warn('a daemon answers again; going on with what it has');
     return next;
+  }
+
+  /** One that says who it is: the socket of a frozen daemon takes connections as well. */
+  async #liveDaemon(): Promise<DaemonAccess> {
+    const access = await this.daemon();
+    if (access.kind === 'light') {
+      await this.#greet(access).catch((error: unknown) => {
+        access.client.close();
+        throw error;
+      });
+    }
+    return access;
   }
 
   async #cure(access: DaemonAccess, failure: DfError): Promise<DownloadResult> {
@@ -161,11 +178,20 @@ class Ways {
 
   async #byLight(access: DaemonAccess & { kind: 'light' }): Promise<DownloadResult> {
     if (this.options.printsLines || this.options.transferFromDfdaemon) {
-      const { host } = await access.client.hello({ signal: this.signal });
+      const { host } = await this.#greet(access);
       this.context.onReady(host.ip);
     }
     if (this.options.transferFromDfdaemon) return this.#download(access, this.options);
-    return downloadByLight(access.client, this.options, this.context.caller, this.observer, this.signal);
+    return downloadByLight(access, this.options, this.context.caller, this.observer, this.signal);
+  }
+
+  async #greet({ client }: DaemonAccess & { kind: 'light' }): ReturnType<LightClient['hello']> {
+    try {
+      return await client.hello({ timeoutMs: HELLO_TIMEOUT_MS, signal: this.signal });
+    } catch (error) {
+      // It accepted the connection, or the kernel did for it. That it is silent is not the time limit of the user.
+      throw DfError.from(error).code === 'deadline-exceeded' ? daemonFrozen(error) : error;
+    }
   }
 
   async #byGrpc(access: DaemonAccess, options: DownloadOptions): Promise<DownloadResult> {

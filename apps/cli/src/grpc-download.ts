@@ -11,6 +11,9 @@ import { RateBrake } from './rate-brake.js';
 
 /** Longest message taken from the daemon: a piece with its content, and pieces may be chosen long. */
 const MAX_MESSAGE_BYTES = 512 * 1024 * 1024;
+/** A daemon may be silent for long while the source is slow; its HTTP/2 answers all the same. */
+const KEEPALIVE_INTERVAL_MS = 10_000;
+const KEEPALIVE_TIMEOUT_MS = 10_000;
 /** Digests every daemon checks itself; others are checked here. */
 const DAEMON_DIGEST = /^(?:sha256|sha512|crc32):/;
 
@@ -33,6 +36,9 @@ export async function downloadByGrpc(
   const pending = PendingOutput.beside(options);
   const client = new dfdaemonV2.DfdaemonDownloadClient(`unix:${grpcPath}`, credentials.createInsecure(), {
     'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
+    // A daemon that is there but does nothing any more is found out; Dragonfly's daemons do not count pings.
+    'grpc.keepalive_time_ms': KEEPALIVE_INTERVAL_MS,
+    'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
     // A proxy of the environment is for the network, not for a socket.
     'grpc.enable_http_proxy': 0,
   });

@@ -1,8 +1,12 @@
 import { statSync } from 'node:fs';
 import { DfError } from '@dragonfly/errors';
-import type { LightClient, LightDownloadRequest } from '@dragonfly/light';
+import type { DoneMessage, LightDownloadRequest } from '@dragonfly/light';
+import { DaemonWatch } from './daemon-watch.js';
 import type { DownloadObserver, DownloadResult } from './download-result.js';
 import type { DownloadOptions } from './options.js';
+import type { DaemonAccess } from './reach-daemon.js';
+
+type LightAccess = DaemonAccess & { readonly kind: 'light' };
 
 /** Who asks, as the daemon is told. */
 export interface Caller {
@@ -13,24 +17,36 @@ export interface Caller {
 
 /**
  * Downloads by the daemon's light protocol; the daemon makes the output.
- * @throws DfError of the daemon; `not-found` with errno ENOENT when the daemon made an output that is not to be seen here
+ * @throws DfError of the daemon; `unavailable` with `details.isConnectionLost` when it is gone or frozen; `not-found` with errno ENOENT when the daemon made an output that is not to be seen here
  */
 export async function downloadByLight(
-  client: LightClient,
+  { client, sockets }: LightAccess,
   options: DownloadOptions,
   caller: Caller,
   observer: DownloadObserver,
   signal: AbortSignal,
 ): Promise<DownloadResult> {
   let peerId = '';
-  const done = await client.download(lightRequest(options, caller), {
-    signal,
-    onStarted: (started) => {
-      peerId = started.peerId;
-      observer.onProgress(0, started.contentLength);
-    },
-    onProgress: (progress) => observer.onProgress(progress.completedLength, progress.contentLength),
-  });
+  const watch = new DaemonWatch(sockets.lightPath, () => client.close());
+  let done: DoneMessage;
+  try {
+    done = await client.download(lightRequest(options, caller), {
+      signal,
+      onStarted: (started) => {
+        watch.heard();
+        peerId = started.peerId;
+        observer.onProgress(0, started.contentLength);
+      },
+      onProgress: (progress) => {
+        watch.heard();
+        observer.onProgress(progress.completedLength, progress.contentLength);
+      },
+    });
+  } catch (error) {
+    throw watch.explain(error);
+  } finally {
+    watch.stop();
+  }
   checkVisible(options.outputPath, done.contentLength);
   return {
     outcome: done.outcome,

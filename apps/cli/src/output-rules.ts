@@ -1,4 +1,4 @@
-import { accessSync, constants, lstatSync, mkdirSync, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, lstatSync, mkdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { DfError, isErrnoException } from '@dragonfly/errors';
 
@@ -53,10 +53,15 @@ export function outputExists(outputPath: string): DfError {
   return new DfError('already-exists', `the output exists: ${outputPath}; use --overwrite to replace it`);
 }
 
+/** Step by step: on a file system that makes no directories, such as /proc, the recursive mkdir of Node never returns. */
 function makeDirectory(directory: string): void {
+  if (existsSync(directory)) return;
+  makeDirectory(path.dirname(directory));
   try {
-    mkdirSync(directory, { recursive: true });
+    mkdirSync(directory);
   } catch (error) {
+    // Another dfget may have made it in the meantime.
+    if (existsSync(directory)) return;
     const failure = DfError.from(error);
     throw new DfError(failure.code, `cannot make the directory of the output: ${failure.message}`, { cause: error });
   }

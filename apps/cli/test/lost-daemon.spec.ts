@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
+import net from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { CountingOrigin, tempDir, waitFor, type TempDir } from '@dragonfly/testkit';
 import { FakeLightDaemon, serving } from './fake-daemon.js';
@@ -10,6 +12,8 @@ const FAKE_DAEMON = fileURLToPath(new URL('./fake-daemon-process.mjs', import.me
 const CONTENT = randomBytes(PIECE_BYTES + 17);
 /** dfget waits ten seconds for a daemon that does not come back, and five for one that it starts. */
 const WAITING_TEST_MS = 30_000;
+/** Besides, it gives a silent one ten seconds to say who it is, and three at each look whether it is back. */
+const FROZEN_TEST_MS = 60_000;
 
 const WAITING =
   'dfget: warning: daemon is stopping; waiting up to 10 s for it to come back\n' +
@@ -156,4 +160,24 @@ describe('dfget whose daemon goes away in the middle of a download', () => {
     expect(end.error).toMatch(/dfget: interrupted, nothing was written\n$/);
     expect(readdirSync(directory.path)).toEqual([]);
   });
+
+  it(
+    'gives up a daemon that is stopped but holds its socket, and goes to the source',
+    async () => {
+      const held: net.Socket[] = [];
+      const frozen = net.createServer((socket) => held.push(socket)).listen(directory.file('d.light.sock'));
+      await once(frozen, 'listening');
+      daemons.push({
+        close: () => {
+          for (const socket of held) socket.destroy();
+          frozen.close();
+        },
+      });
+      const end = await dfget(['--no-daemon']);
+      expect(end).toMatchObject({ exitCode: 0 });
+      expect(end.error).toContain('the daemon does not answer any more');
+      expect(output().equals(CONTENT)).toBe(true);
+    },
+    FROZEN_TEST_MS,
+  );
 });

@@ -56,6 +56,12 @@ describe('dfget without a download', () => {
     expect(end.error).toMatch(message);
   });
 
+  it('does not hang where no directory can be made', async () => {
+    const end = await dfget('-u=http://h/a', '-O', '/proc/none/deep/a');
+    expect(end.exitCode).toBe(1);
+    expect(end.error).toContain('cannot make the directory of the output');
+  });
+
   it('works in a directory that has been removed, as far as the output lies elsewhere', async () => {
     const gone = directory.file('gone');
     mkdirSync(gone);
