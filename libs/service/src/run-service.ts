@@ -2,6 +2,7 @@ import path from 'node:path';
 import { DfError } from '@dragonfly/errors';
 import { createLogger, type Logger, type LogLevel, type RotationLimits } from '@dragonfly/telemetry';
 import { type Command, type CommandLineForm, type CommonFlags, helpText, parseCommandLine } from './command-line.js';
+import { releaseStartMemory } from './start-memory.js';
 
 /** What a service needs of its process; `process` itself fits. */
 export interface ProcessView {
@@ -149,6 +150,7 @@ async function serve<Settings>(
     throw error;
   }
   if (stopReason !== undefined) stopNow(running);
+  else releaseStartMemory(log, stopping.signal);
 }
 
 /** @returns the exit code */
