@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { CertificateKeeper } from '@dragonfly/manager-client/certificates';
+import { OriginalManager, OriginalScheduler } from '@dragonfly/originals';
 import { commonV2, schedulerV2 } from '@dragonfly/proto';
 import { type ClientTls, createGrpcClient, unary } from '@dragonfly/rpc';
 import { silentLogger } from '@dragonfly/telemetry';
@@ -27,6 +28,9 @@ export interface CompatClusterOptions {
   readonly inFront?: (program: string, ip: string) => Promise<string>;
   /** mTLS on every link, with certificates of the manager. @default false */
   readonly isSecured?: boolean;
+  /** Whose manager and scheduler; those of the original are stand-ins in this process. @default ours */
+  readonly manager?: 'ours' | 'original';
+  readonly scheduler?: 'ours' | 'original';
   /** `host:port` of a Redis of manager and scheduler. @default none */
   readonly redis?: string;
 }
@@ -41,6 +45,7 @@ export class CompatCluster {
   private readonly managerIp: string;
   private readonly schedulerIp: string;
   private client: schedulerV2.SchedulerClient;
+  private original: { manager?: OriginalManager; scheduler?: OriginalScheduler } = {};
   private keeper: CertificateKeeper | undefined;
   private downloads = 0;
   private added = 0;
@@ -70,8 +75,30 @@ export class CompatCluster {
   }
 
   private async startServices(): Promise<void> {
-    const { directory, managerIp, schedulerIp, options } = this;
+    const { managerIp, schedulerIp, options } = this;
     const redis = { redis: { addrs: options.redis === undefined ? [] : [options.redis] } };
+    if (options.manager === 'original') {
+      this.original.manager = await OriginalManager.start({ ip: managerIp, port: 65_003 });
+    } else {
+      await this.startManager(redis);
+    }
+    if (options.isSecured === true) await this.joinItself();
+    if (options.scheduler === 'original') {
+      this.original.scheduler = await OriginalScheduler.start({
+        ip: schedulerIp,
+        port: 8002,
+        hostname: 'compat-scheduler',
+        managerAddress: `${managerIp}:65003`,
+        // The original looks at seeds every 30 s; nothing else is hurried.
+        figures: { seedProbeIntervalMs: 500 },
+      });
+    } else {
+      await this.startScheduler(redis);
+    }
+  }
+
+  private async startManager(redis: object): Promise<void> {
+    const { directory, managerIp, options } = this;
     await this.startService('manager', `http://${managerIp}:8001/readyz`, {
       server: {
         workHome: directory.file('manager'),
@@ -87,7 +114,10 @@ export class CompatCluster {
       security: { enable: options.isSecured === true, names: [managerIp] },
       metrics: { enable: true, addr: `${managerIp}:8001` },
     });
-    if (options.isSecured === true) await this.joinItself();
+  }
+
+  private async startScheduler(redis: object): Promise<void> {
+    const { directory, managerIp, schedulerIp } = this;
     const security = await this.newcomer();
     await this.startService('scheduler', `http://${schedulerIp}:8000/readyz`, {
       server: {
@@ -149,6 +179,11 @@ export class CompatCluster {
       what: `${name} to be announced`,
       timeoutMs: START_TIMEOUT_MS,
     });
+    const { scheduler } = this.original;
+    if (scheduler !== undefined) {
+      await waitFor(() => !choice.isSeed || scheduler.isUsable(daemon.hostId), { what: `${name} to be usable` });
+      return daemon;
+    }
     // The scheduler's own condition: every announced seed has passed its health probe.
     await waitFor(async () => (await fetch(`http://${this.schedulerIp}:8000/readyz`)).ok, {
       what: `${name} to be usable`,
@@ -254,6 +289,8 @@ export class CompatCluster {
     await Promise.allSettled(this.starting);
     await Promise.all(this.daemons.map(async (daemon) => daemon.stop()));
     for (const service of this.services.reverse()) await service.stop();
+    await this.original.scheduler?.stop();
+    await this.original.manager?.stop();
     await this.origin.close();
     this.directory.remove();
   }
