@@ -100,7 +100,7 @@ describe('the stand-in for the original scheduler', () => {
     expect(await known.next()).toMatchObject({ $case: 'metadataOnlyResponse' });
   });
 
-  it.each([
+  it.each<[string, string, Report, string, string]>([
     ['an unknown host', 'stranger', register(), 'not-found', 'peer p9 not found'],
     [
       'a report before registering',

@@ -52,12 +52,17 @@ export class ManagerLink {
     this.client.close();
   }
 
-  private keepAlive(): void {
-    const { hostname, ip, clusterId } = this.options;
-    this.stream ??= this.client.keepAlive(() => {
+  private open(): ClientWritableStream<managerV2.KeepAliveRequest> {
+    const stream = this.client.keepAlive(() => {
       this.stream = undefined;
     });
-    this.stream.on('error', () => undefined); // told to the callback as well
+    stream.on('error', () => undefined); // told to the callback as well
+    return stream;
+  }
+
+  private keepAlive(): void {
+    const { hostname, ip, clusterId } = this.options;
+    this.stream ??= this.open();
     this.stream.write(
       managerV2.KeepAliveRequest.fromPartial({
         sourceType: managerV2.SourceType.SCHEDULER_SOURCE,
