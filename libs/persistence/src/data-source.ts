@@ -10,6 +10,7 @@ import { Jobs1763710000000 } from './migrations/1763710000000-jobs.js';
 import { Certificates1763720000000 } from './migrations/1763720000000-certificates.js';
 import { AccessTables1763704800000 } from './migrations/1763704800000-access-tables.js';
 import { PeerListing1763730000000 } from './migrations/1763730000000-peer-listing.js';
+import { CharacterSet1763740000000 } from './migrations/1763740000000-character-set.js';
 
 /** A SQLite file of this process. */
 export interface SqliteOptions {
@@ -62,6 +63,7 @@ function dataSourceOptions(options: DatabaseOptions): DataSourceOptions {
       Jobs1763710000000,
       Certificates1763720000000,
       PeerListing1763730000000,
+      CharacterSet1763740000000,
     ],
     migrationsTableName: 'dragonfly_migration',
     synchronize: false,

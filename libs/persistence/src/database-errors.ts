@@ -27,6 +27,12 @@ const UNAVAILABLE_CODES: ReadonlySet<string> = new Set([
   'SQLITE_LOCKED',
 ]);
 
+/** A text that the table's character set has no room for (a table of another program that was not converted). */
+const UNFIT_TEXT_CODES: ReadonlySet<string> = new Set([
+  'ER_TRUNCATED_WRONG_VALUE_FOR_FIELD',
+  'ER_CANT_AGGREGATE_2COLLATIONS',
+]);
+
 /** Failures of the driver that have no code: a connection that was closed in between, a pool with too many waiting. */
 const UNAVAILABLE_TEXT = /in closed state|Queue limit reached|Pool is closed|Connection lost/;
 
@@ -55,7 +61,8 @@ export function isTransactionConflict(error: unknown): boolean {
 
 /**
  * What a database failure means: `already-exists` (unique key), `unavailable` (no connection, lock held by another
- * process; may be tried again) or `internal`. A DfError passes through.
+ * process; may be tried again), `invalid-argument` (a text that the table cannot hold) or `internal`. A DfError passes
+ * through.
  */
 export function databaseError(error: unknown): DfError {
   if (error instanceof DfError) {
@@ -68,6 +75,10 @@ export function databaseError(error: unknown): DfError {
   }
   if ((code && UNAVAILABLE_CODES.has(code)) || UNAVAILABLE_TEXT.test(message)) {
     return new DfError('unavailable', `database: ${message || code}`, { cause: error, retryable: true });
+  }
+  if (code && UNFIT_TEXT_CODES.has(code)) {
+    const text = `a text has characters that the database's character set cannot hold: ${message}`;
+    return new DfError('invalid-argument', text, { cause: error });
   }
   return new DfError('internal', `database: ${message || code || 'failed'}`, { cause: error });
 }
