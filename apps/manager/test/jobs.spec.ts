@@ -293,7 +293,7 @@ describe.each(engines)('jobs on $name', ({ freshDatabase }) => {
       });
       expect(scheduler.cancelled).toEqual([scheduler.runs[0]?.jobId]);
       expect(await manager.request('POST', `/api/v1/jobs/${job.id}/cancel`)).toMatchObject({
-        status: 500,
+        status: 409,
         body: { message: 'the job is not running' },
       });
       over.resolve();

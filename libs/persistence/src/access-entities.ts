@@ -10,7 +10,7 @@ export class TenantEntity extends Resource {
   /** `enable` or `disable`; members of a disabled tenant cannot sign in. */
   state: string;
   schedulerClusterIds: number[];
-  /** Names; an empty list = every application. */
+  /** Names; `*` among them = every application, an empty list = none. */
   applications: string[];
   /** `{clusters, users, personal_access_tokens, applications, running_jobs, requests_per_second, jobs_per_minute}`; absent = unlimited. */
   limits: JsonObject;

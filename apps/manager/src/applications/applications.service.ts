@@ -38,6 +38,9 @@ export class ApplicationsService {
     const now = this.clock.now();
     const body = await this.database.transaction(async (manager) => {
       const { tenant, applications } = caller.scope;
+      if (tenant && applications) {
+        await requireUnclaimed(manager, request.name, tenant.id);
+      }
       await this.quotas.requireRoom(caller, 'applications', () =>
         manager.countBy(ApplicationEntity, { isDel: 0, ...(applications ? { name: In([...applications]) } : {}) }),
       );
@@ -115,6 +118,14 @@ export class ApplicationsService {
   private async body(manager: EntityManager, row: ApplicationEntity): Promise<ApplicationBody> {
     const owners = await usersById(manager, [row.userId]);
     return applicationBody(row, owners.get(row.userId ?? 0));
+  }
+}
+
+/** Whose an application is, is in its name: one that is promised to another tenant is as good as there. */
+async function requireUnclaimed(manager: EntityManager, name: string, tenantId: number): Promise<void> {
+  const tenants = await manager.find(TenantEntity, { select: { id: true, applications: true } });
+  if (tenants.some((tenant) => tenant.id !== tenantId && tenant.applications.includes(name))) {
+    throw new DfError('already-exists', `the application ${name} belongs to another tenant`);
   }
 }
 

@@ -10,6 +10,7 @@ import { seal, unseal } from '@dragonfly/certificates/sealing';
 import { DfError } from '@dragonfly/errors';
 import { CertificateAuthorityEntity, type Database, insertRow } from '@dragonfly/persistence';
 import type { Clock } from '../clock.js';
+import { stateConflict } from '../rest/request-decorators.js';
 
 const COMMON_NAME = 'dragonfly cluster authority';
 /** What keys of authorities are sealed for. */
@@ -70,10 +71,7 @@ export class Authorities {
       const row = rows.find((one) => one.id === id);
       if (!row) throw new DfError('not-found', 'record not found');
       if (row.fingerprint === this.newestOf(rows)?.fingerprint) {
-        throw new DfError(
-          'failed-precondition',
-          'this authority signs: make another one first, and let it come into force',
-        );
+        throw stateConflict('this authority signs: make another one first, and let it come into force');
       }
       await manager.delete(CertificateAuthorityEntity, { id });
     });

@@ -6,13 +6,14 @@ import { z } from 'zod';
 import { callerOf } from '../auth/caller.js';
 import { Public } from '../auth/route-rules.js';
 import { PREHEAT_SCOPES, type PreheatArgs } from '../jobs/job-requests.js';
+import { jobCallerOf } from '../jobs/job-caller.js';
 import { JobRows } from '../jobs/job-rows.js';
 import { JobsService } from '../jobs/jobs.service.js';
-import { AnswersAnything } from '../rest/answers.js';
+import { AnswersAnything, AnswersText } from '../rest/answers.js';
 import { jsonTime } from '../rest/json-time.js';
 import { PreheatTokenGuard } from './preheat-token.guard.js';
 import { JsonBody } from '../rest/request-decorators.js';
-import { optionalText, requestType, requiredText, type RequestOf } from '../rest/rest-schema.js';
+import { integerIn, optionalText, requestType, requiredText, type RequestOf } from '../rest/rest-schema.js';
 
 /** What older Harbors and automation of the first API send. Further fields (image, digest) are not needed. */
 const PreheatRequest = requestType(
@@ -53,7 +54,7 @@ export class PreheatsController {
   ) {}
 
   @Get('_ping')
-  @AnswersAnything('the text OK')
+  @AnswersText('the text OK')
   ping(): string {
     return 'OK';
   }
@@ -88,9 +89,10 @@ export class PreheatsController {
   @UseGuards(PreheatTokenGuard)
   @AnswersAnything('id, status (WAITING, RUNNING, SUCCESS, FAIL), startTime, finishTime, errorMsg')
   async get(@Param('id') id: string, @Req() request: FastifyRequest): Promise<PreheatBody> {
-    const { scope } = callerOf(request);
-    const row = /^\d{1,15}$/.test(id) ? await this.rows.find(Number(id)) : undefined;
-    if (row?.job.type !== 'preheat' || !scope.hasUser(row.job.userId ?? 0)) {
+    const number = integerIn(id, 'ParseUint');
+    const { type } = await this.jobs.get(typeof number === 'number' ? number : 0, jobCallerOf(request));
+    const row = type === 'preheat' ? await this.rows.find(Number(number)) : undefined;
+    if (!row) {
       throw new DfError('not-found', 'record not found');
     }
     const { job, run } = row;

@@ -1,7 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import { DfError } from '@dragonfly/errors';
 import { callerOf } from '../auth/caller.js';
-import { RECORD_NOT_FOUND } from '../rest/resource-rows.js';
 
 /** Who asks for something about jobs, and what of it is theirs. The REST API's caller is one. */
 export interface JobCaller {
@@ -40,9 +39,10 @@ export function jobCallerOf(request: FastifyRequest): JobCaller {
   return callerOf(request);
 }
 
-/** @throws DfError `not-found` when the caller may use some applications only, and not this one */
+/** @throws DfError `permission-denied` when the caller may use some applications only, and not this one */
 export function requireApplication({ scope }: JobCaller, application: string | undefined): void {
   if (scope.applications && !scope.applications.has(application ?? '')) {
-    throw new DfError('not-found', RECORD_NOT_FOUND);
+    const own = [...scope.applications].join(', ');
+    throw new DfError('permission-denied', `args.application: must be one of ${own || 'yours, and there is none'}`);
   }
 }

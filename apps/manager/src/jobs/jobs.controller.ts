@@ -76,7 +76,7 @@ export class JobsController {
           return this.distribution.find(checked(CreateGetImageDistributionJobRequest, body), caller);
         case 'gc': {
           const { args, user_id } = checked(CreateGCJobRequest, body);
-          if (caller.scope.userIds) {
+          if (!caller.scope.isUnlimited) {
             throw new DfError('permission-denied', 'garbage collection is about the whole system');
           }
           return this.gc.runNow(args.type as 'audit' | 'job', user_id || caller.userId);

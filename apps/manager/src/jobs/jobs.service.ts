@@ -2,18 +2,19 @@ import { randomUUID } from 'node:crypto';
 import { DfError } from '@dragonfly/errors';
 import { Database, JobEntity, type JsonObject } from '@dragonfly/persistence';
 import { Injectable } from '@nestjs/common';
-import { In, type FindOptionsWhere } from 'typeorm';
+import { In } from 'typeorm';
 import { Logger } from '../logger.js';
 import { PreheatPlanner } from '../preheat/preheat-planner.js';
 import { shownPreheatArgs } from '../preheat/preheat-arguments.js';
 import { pageOf, rowsOf } from '../rest/pagination.js';
-import { RECORD_NOT_FOUND } from '../rest/resource-rows.js';
+import { stateConflict } from '../rest/request-decorators.js';
 import { jobBody, type JobBody } from './job-body.js';
 import { type JobCaller, requireApplication } from './job-caller.js';
 import { JobEnds } from './job-ends.js';
 import { JobQueues } from './job-parts.js';
 import type { GetJobsQuery, PreheatArgs, TaskArgs, UpdateJobRequest } from './job-requests.js';
 import { type JobRow, JobRows } from './job-rows.js';
+import { onlyVisible, requireOwner, visibleJob } from './job-visibility.js';
 import { masked } from './masking.js';
 import { originRefusal } from './origin-refusal.js';
 import { enqueueRun, type QueuedJob, runQueueId } from './run-queue.js';
@@ -98,21 +99,20 @@ export class JobsService {
   }
 
   async list(query: GetJobsQuery, caller: JobCaller): Promise<{ bodies: JobBody[]; total: number }> {
-    const { userIds } = caller.scope;
-    const where: FindOptionsWhere<JobEntity> = {
-      isDel: 0,
-      ...(query.type ? { type: query.type } : {}),
-      ...(query.state ? { state: query.state } : {}),
-      ...(query.user_id ? { userId: query.user_id } : {}),
-    };
-    if (userIds && (!query.user_id || !userIds.has(query.user_id))) {
-      where.userId = query.user_id ? -1 : In([...userIds]);
-    }
-    const [rows, total] = await this.database.manager.findAndCount(JobEntity, {
-      where,
-      order: { createdAt: 'DESC', id: 'DESC' },
-      ...rowsOf(pageOf(query)),
-    });
+    const { skip, take } = rowsOf(pageOf(query));
+    const found = this.database.manager
+      .createQueryBuilder(JobEntity, 'job')
+      .where({
+        isDel: 0,
+        ...(query.type ? { type: query.type } : {}),
+        ...(query.state ? { state: query.state } : {}),
+        ...(query.user_id ? { userId: query.user_id } : {}),
+      })
+      .orderBy({ 'job.createdAt': 'DESC', 'job.id': 'DESC' })
+      .skip(skip)
+      .take(take);
+    onlyVisible(found, caller, this.database);
+    const [rows, total] = await found.getManyAndCount();
     return { bodies: rows.map((row) => jobBody(row)), total };
   }
 
@@ -128,6 +128,7 @@ export class JobsService {
 
   async update(id: number, request: UpdateJobRequest, caller: JobCaller): Promise<JobBody> {
     await this.visible(id, caller);
+    requireOwner(request.user_id, caller);
     await this.rows.update(id, {
       ...(request.bio ? { bio: request.bio } : {}),
       ...(request.user_id ? { userId: request.user_id } : {}),
@@ -150,7 +151,7 @@ export class JobsService {
     await this.visible(id, caller);
     const row = await this.rows.find(id);
     if (!row || row.job.state !== 'PENDING' || !(await this.rows.markCancelled(id))) {
-      throw new DfError('failed-precondition', 'the job is not running');
+      throw stateConflict('the job is not running');
     }
     await this.cancelRun(row);
     return this.get(id, caller);
@@ -161,13 +162,15 @@ export class JobsService {
     const job = await this.visible(id, caller);
     const tryNumber = await this.rows.restart(id);
     if (tryNumber === undefined) {
-      throw new DfError('failed-precondition', 'only a job that has failed can be tried again');
+      throw stateConflict('only a job that has failed can be tried again');
     }
     await this.enqueue(job, tryNumber);
     return this.get(id, caller);
   }
 
+  /** The clusters that the order means. @throws DfError `not-found` for what the caller may not name */
   private async clusterIds(order: JobOrder, caller: JobCaller): Promise<number[]> {
+    requireOwner(order.user_id, caller);
     return this.candidates.clusters(caller.scope.clustersOf(order.scheduler_cluster_ids));
   }
 
@@ -221,12 +224,8 @@ export class JobsService {
   }
 
   /** @throws DfError `not-found`, also for a job of somebody whom the caller may not see */
-  private async visible(id: number, caller: JobCaller): Promise<JobEntity> {
-    const job = await this.database.manager.findOneBy(JobEntity, { id, isDel: 0 });
-    if (!job || !caller.scope.hasUser(job.userId ?? 0)) {
-      throw new DfError('not-found', RECORD_NOT_FOUND);
-    }
-    return job;
+  private visible(id: number, caller: JobCaller): Promise<JobEntity> {
+    return visibleJob(this.database, id, caller);
   }
 
   private async bodyOf(job: JobEntity): Promise<JobBody> {

@@ -77,6 +77,18 @@ export function AnswersNothing(): MethodDecorator {
   return ApiOkResponse({ description: 'OK, without a body' });
 }
 
+/** The route answers 200 with a text. */
+export function AnswersText(description: string): MethodDecorator {
+  return ApiOkResponse({ description, content: { 'text/plain': { schema: { type: 'string' } } } });
+}
+
+/** The route answers these statuses without a body, at least in some cases. */
+export function RefusesWithoutBody(...statuses: number[]): MethodDecorator {
+  return applyDecorators(
+    ...statuses.map((status) => ApiResponse({ status, description: 'Refused; there may be no body' })),
+  );
+}
+
 /** The route answers with a redirect. */
 export function AnswersRedirect(): MethodDecorator {
   return applyDecorators(ApiResponse({ status: 302, description: 'Redirect' }));

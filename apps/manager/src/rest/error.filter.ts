@@ -24,7 +24,8 @@ const DEFAULT_RETRY_AFTER_S = 2;
 /**
  * Turns whatever a handler throws into the API's error bodies: `{"errors": …}` for 422, `{"message": …}` else.
  *
- * A DfError can say more in its details: `shown` (text for clients of a 401 or 409), `retryAfterS`, `body: 'none'`.
+ * A DfError can say more in its details: `status` (another one than its code has), `shown` (text for clients of a 401 or
+ * 409), `retryAfterS`, `body: 'none'`.
  */
 @Catch()
 export class RestErrorFilter implements ExceptionFilter {
@@ -60,7 +61,8 @@ export class RestErrorFilter implements ExceptionFilter {
       return httpAnswer(statusCode === 400 || statusCode === 415 ? 422 : statusCode, messageOf(error));
     }
     const failure = databaseError(error);
-    const status = STATUS[failure.code] ?? httpStatusOf(failure.code);
+    const { status: own } = failure.details;
+    const status = typeof own === 'number' ? own : (STATUS[failure.code] ?? httpStatusOf(failure.code));
     if (failure.details['body'] === 'none') {
       return { status };
     }

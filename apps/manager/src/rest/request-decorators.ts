@@ -2,11 +2,16 @@ import { DfError } from '@dragonfly/errors';
 import { Body, Param, type PipeTransform, Query } from '@nestjs/common';
 import { ApiBody, type ApiBodyOptions, ApiParam, ApiQuery } from '@nestjs/swagger';
 import { z } from 'zod';
-import { violationText, withRequired, type RequestType } from './rest-schema.js';
+import { integerIn, violationText, withRequired, type RequestType } from './rest-schema.js';
 
 /** A request that breaks a rule: 422 with the text under `errors`. */
 export function invalidRequest(text: string): DfError {
   return new DfError('invalid-argument', text, { details: { status: 422 } });
+}
+
+/** A request that the state of the row does not allow, on a route of ours: 409. The original's refusals are 500. */
+export function stateConflict(text: string): DfError {
+  return new DfError('failed-precondition', text, { details: { status: 409 } });
 }
 
 class RequestPipe<S extends z.ZodType> implements PipeTransform<unknown, z.output<S>> {
@@ -22,14 +27,13 @@ class RequestPipe<S extends z.ZodType> implements PipeTransform<unknown, z.outpu
   }
 }
 
-const ID_PATTERN = /^\d{1,15}$/;
-
 class IdPipe implements PipeTransform<string, number> {
   transform(value: string): number {
-    if (!ID_PATTERN.test(value)) {
-      throw invalidRequest(`strconv.ParseUint: parsing ${JSON.stringify(value)}: invalid syntax`);
+    const id = integerIn(value, 'ParseUint');
+    if (typeof id === 'string') {
+      throw invalidRequest(id);
     }
-    return Number(value);
+    return id;
   }
 }
 
@@ -60,9 +64,12 @@ export function JsonBody(type: RequestType): ParameterDecorator {
 export function QueryOf(type: RequestType): ParameterDecorator {
   return (target, key, index) => {
     Query(new RequestPipe(type))(target, key, index);
-    const { properties = {} } = requestSchema(type) as { properties?: Record<string, object> };
+    const { properties = {}, required = [] } = requestSchema(type) as {
+      properties?: Record<string, object>;
+      required?: string[];
+    };
     for (const [name, schema] of Object.entries(properties)) {
-      describe(ApiQuery({ name, required: false, schema }), target, key);
+      describe(ApiQuery({ name, required: required.includes(name), schema }), target, key);
     }
   };
 }
@@ -85,7 +92,7 @@ class NamePipe implements PipeTransform<string, string> {
 export function NameParam(name: string): ParameterDecorator {
   return (target, key, index) => {
     Param(name, new NamePipe(name))(target, key, index);
-    describe(ApiParam({ name, schema: { type: 'string', maxLength: MAX_NAME_LENGTH } }), target, key);
+    describe(ApiParam({ name, schema: { type: 'string', minLength: 1, maxLength: MAX_NAME_LENGTH } }), target, key);
   };
 }
 
@@ -93,6 +100,6 @@ export function NameParam(name: string): ParameterDecorator {
 export function IdParam(name = 'id'): ParameterDecorator {
   return (target, key, index) => {
     Param(name, new IdPipe())(target, key, index);
-    describe(ApiParam({ name, schema: { type: 'integer', minimum: 0 } }), target, key);
+    describe(ApiParam({ name, schema: { type: 'integer', format: 'int64', minimum: 0 } }), target, key);
   };
 }

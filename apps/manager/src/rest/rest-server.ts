@@ -18,6 +18,8 @@ import type { RestOptions } from './rest-options.js';
 
 /** Largest request body; the largest real ones are block lists of some hundred kB. */
 const MAX_BODY_BYTES = 4 * 1024 * 1024;
+/** Longest part of a path, as it is sent: a name of 256 characters, each of them as `%F0%9F%90%89`. */
+const MAX_PARAMETER_LENGTH = 256 * 12;
 /** A request that is not complete by then is dropped. */
 const REQUEST_TIMEOUT_MS = 60_000;
 
@@ -27,8 +29,10 @@ export function createRestAdapter(https: ServerOptions | undefined, rest: RestOp
     trustProxy: rest.trustedProxies.length > 0 ? [...rest.trustedProxies] : false,
     bodyLimit: MAX_BODY_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
-    // Ids in query strings and long filters are fine, whole documents are not.
-    routerOptions: { maxParamLength: 512 },
+    routerOptions: { maxParamLength: MAX_PARAMETER_LENGTH },
+    // A path that cannot be decoded, or with a name that nothing can have: there is no such thing.
+    frameworkErrors: (_error: unknown, _request: FastifyRequest, reply: FastifyReply) =>
+      void reply.status(404).send({ message: 'Not Found' }),
     ...(https ? { https } : {}),
   });
 }

@@ -8,6 +8,7 @@ import { Clock } from '../clock.js';
 import { type JobCaller, requireApplication, systemCaller } from '../jobs/job-caller.js';
 import { JobQueues } from '../jobs/job-parts.js';
 import { JobsService } from '../jobs/jobs.service.js';
+import { isWithin, requireOwner } from '../jobs/job-visibility.js';
 import { masked } from '../jobs/masking.js';
 import { SecretBox } from '../jobs/secret-box.js';
 import { Logger } from '../logger.js';
@@ -49,6 +50,7 @@ export class TriggersService {
   async create(request: CreateTriggerRequest, caller: JobCaller): Promise<TriggerBody> {
     checkTrigger(request);
     requireApplication(caller, request.job.args.application);
+    requireOwner(request.user_id, caller);
     const { cron, interval_seconds: intervalS, watch, kind } = request;
     const job = { ...request.job, scheduler_cluster_ids: caller.scope.clustersOf(request.job.scheduler_cluster_ids) };
     const { shown, hasSecrets } = masked(JSON.parse(JSON.stringify(job)) as JsonObject);
@@ -77,7 +79,10 @@ export class TriggersService {
   }
 
   async list(query: GetTriggersQuery, caller: JobCaller): Promise<{ bodies: TriggerBody[]; total: number }> {
-    const { userIds } = caller.scope;
+    const { userIds, clusterIds, applications } = caller.scope;
+    const { skip, take } = rowsOf(pageOf(query));
+    // What a trigger is for stands in its JSON: callers with limits have few, which are chosen from here.
+    const isChosenHere = clusterIds !== undefined || applications !== undefined;
     const [rows, total] = await this.database.manager.findAndCount(JobTriggerEntity, {
       where: {
         isDel: 0,
@@ -86,9 +91,13 @@ export class TriggersService {
         ...(userIds ? { userId: In([...userIds]) } : {}),
       },
       order: { id: 'ASC' },
-      ...rowsOf(pageOf(query)),
+      ...(isChosenHere ? {} : { skip, take }),
     });
-    return { bodies: rows.map(triggerBody), total };
+    if (!isChosenHere) {
+      return { bodies: rows.map(triggerBody), total };
+    }
+    const visible = rows.filter((row) => isTriggerWithin(row, caller));
+    return { bodies: visible.slice(skip, skip + take).map(triggerBody), total: visible.length };
   }
 
   async update(id: number, request: UpdateTriggerRequest, caller: JobCaller): Promise<TriggerBody> {
@@ -156,7 +165,7 @@ export class TriggersService {
   /** A push trigger by its name, for a registry that tells of pushes. @throws DfError `not-found` */
   async pushTrigger(name: string, caller: JobCaller): Promise<JobTriggerEntity> {
     const row = await this.database.manager.findOneBy(JobTriggerEntity, { name, kind: 'push', isDel: 0 });
-    if (!row?.isEnabled || !caller.scope.hasUser(row.userId ?? 0)) {
+    if (!row?.isEnabled || !isTriggerWithin(row, caller)) {
       throw new DfError('not-found', RECORD_NOT_FOUND);
     }
     return row;
@@ -251,11 +260,16 @@ export class TriggersService {
 
   private async visible(id: number, caller: JobCaller): Promise<JobTriggerEntity> {
     const row = await rowById(this.database.manager, JobTriggerEntity, id);
-    if (!caller.scope.hasUser(row.userId ?? 0)) {
+    if (!isTriggerWithin(row, caller)) {
       throw new DfError('not-found', RECORD_NOT_FOUND);
     }
     return row;
   }
+}
+
+function isTriggerWithin({ userId, job }: JobTriggerEntity, caller: JobCaller): boolean {
+  const { scheduler_cluster_ids: clusterIds, args } = job as unknown as TriggerJob;
+  return isWithin({ userId, clusterIds: clusterIds ?? [], args: { ...args } }, caller);
 }
 
 function scheduleName(id: number): string {

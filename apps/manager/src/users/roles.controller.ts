@@ -2,7 +2,7 @@ import { Controller, Delete, Get, HttpCode, Post } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import { ForTenants } from '../auth/route-rules.js';
-import { AnswersList, AnswersNothing } from '../rest/answers.js';
+import { AnswersList, AnswersNothing, RefusesWithoutBody } from '../rest/answers.js';
 import { JsonBody, NameParam } from '../rest/request-decorators.js';
 import type { RequestOf } from '../rest/rest-schema.js';
 import { AddPermissionForRoleRequest, CreateRoleRequest, DeletePermissionForRoleRequest } from './role-requests.js';
@@ -24,6 +24,7 @@ export class RolesController {
 
   @Delete(':role')
   @AnswersNothing()
+  @RefusesWithoutBody(404)
   delete(@NameParam('role') role: string): Promise<void> {
     return this.roles.delete(role);
   }
@@ -45,6 +46,7 @@ export class RolesController {
   @Post(':role/permissions')
   @HttpCode(200)
   @AnswersNothing()
+  @RefusesWithoutBody(409)
   addPermission(
     @NameParam('role') role: string,
     @JsonBody(AddPermissionForRoleRequest) request: RequestOf<typeof AddPermissionForRoleRequest>,
@@ -54,6 +56,7 @@ export class RolesController {
 
   @Delete(':role/permissions')
   @AnswersNothing()
+  @RefusesWithoutBody(404)
   removePermission(
     @NameParam('role') role: string,
     @JsonBody(DeletePermissionForRoleRequest) request: RequestOf<typeof DeletePermissionForRoleRequest>,

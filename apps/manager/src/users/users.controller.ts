@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { type Caller, CurrentCaller } from '../auth/caller.js';
 import { LoginThrottle } from '../auth/login-throttle.js';
 import { ForOwnAccount, ForTenants, Public } from '../auth/route-rules.js';
-import { Answers, AnswersList, AnswersNothing, AnswersPage } from '../rest/answers.js';
+import { Answers, AnswersList, AnswersNothing, AnswersPage, RefusesWithoutBody } from '../rest/answers.js';
 import { listAnswer } from '../rest/list-answer.js';
 import { IdParam, JsonBody, NameParam, QueryOf } from '../rest/request-decorators.js';
 import { RestOptions } from '../rest/rest-options.js';
@@ -84,6 +84,7 @@ export class UsersController {
 
   @Put(':id/roles/:role')
   @AnswersNothing()
+  @RefusesWithoutBody(409)
   addRole(@IdParam() id: number, @NameParam('role') role: string, @CurrentCaller() { scope }: Caller): Promise<void> {
     scope.requireUser(id);
     return this.roles.grant(id, role);
@@ -91,6 +92,7 @@ export class UsersController {
 
   @Delete(':id/roles/:role')
   @AnswersNothing()
+  @RefusesWithoutBody(404)
   removeRole(
     @IdParam() id: number,
     @NameParam('role') role: string,
