@@ -145,7 +145,7 @@ describe.each(engines)('jobs on $name', ({ freshDatabase }) => {
       const [first, second] = scheduler.runs;
       expect(second?.jobId).not.toBe(first?.jobId);
       expect(second?.job?.value).toMatchObject({ downloads: [{ requestHeader: { Authorization: 'Bearer s3cret' } }] });
-      expect(await manager.request('POST', `/api/v1/jobs/${job.id}/retry`)).toMatchObject({ status: 500 });
+      expect(await manager.request('POST', `/api/v1/jobs/${job.id}/retry`)).toMatchObject({ status: 409 });
     });
 
     it('shows no secret anywhere, and keeps none in clear (pain 42)', async () => {

@@ -1,9 +1,16 @@
 import { DfError } from '@dragonfly/errors';
 import type { Redis } from 'ioredis';
 
+/** Longest wait for a server that has just not answered or has been away for long, in ms. */
+const IMPATIENT_MS = 250;
+
 /** One ioredis client; runs commands with a deadline and turns what ioredis throws into a DfError. */
 export class RedisConnection {
   private becomesReady: Promise<void> | undefined;
+  /** Since when commands find no connection, in ms; undefined while there is one. */
+  private awaySinceMs: number | undefined;
+  /** The last command got no answer in time, over a connection that is there. */
+  private isSilent = false;
 
   constructor(
     readonly redis: Redis,
@@ -15,7 +22,10 @@ export class RedisConnection {
     return new RedisConnection(this.redis.duplicate(), this.timeoutMs);
   }
 
-  /** Waits for the connection, then runs the command; both together within the deadline. */
+  /**
+   * Waits for the connection, then runs the command; both together within the deadline. Of a server that is away, or does
+   * not answer, only the first callers find that out by waiting: a request that asks several things would wait each time.
+   */
   async run<T>(what: string, signal: AbortSignal | undefined, command: () => Promise<T>): Promise<T> {
     if (signal?.aborted) {
       throw DfError.from(signal.reason, 'cancelled');
@@ -24,22 +34,27 @@ export class RedisConnection {
     const interrupted = new Promise<never>((_resolve, reject) => {
       interruption.signal.addEventListener('abort', () => reject(interruption.signal.reason as Error), { once: true });
     });
-    const timer = setTimeout(
-      () =>
-        interruption.abort(
-          new DfError(
-            this.redis.status === 'ready' ? 'deadline-exceeded' : 'unavailable',
-            `redis ${what}: ${this.redis.status === 'ready' ? 'no answer' : 'no connection'} within ${this.timeoutMs} ms`,
-          ),
+    const patienceMs = this.patienceMs();
+    const timer = setTimeout(() => {
+      const isConnected = this.redis.status === 'ready';
+      this.isSilent = isConnected;
+      interruption.abort(
+        new DfError(
+          isConnected ? 'deadline-exceeded' : 'unavailable',
+          `redis ${what}: no ${isConnected ? 'answer' : 'connection'} within ${patienceMs} ms`,
         ),
-      this.timeoutMs,
-    );
+      );
+    }, patienceMs);
     const onAbort = (): void => interruption.abort(DfError.from(signal?.reason, 'cancelled'));
     signal?.addEventListener('abort', onAbort, { once: true });
     try {
       await Promise.race([this.whenReady(), interrupted]);
-      return await Promise.race([command(), interrupted]);
+      const answer = await Promise.race([command(), interrupted]);
+      this.isSilent = false;
+      return answer;
     } catch (error) {
+      // An error is a word of the server too.
+      this.isSilent &&= interruption.signal.aborted;
       throw toDfError(what, error);
     } finally {
       clearTimeout(timer);
@@ -47,9 +62,20 @@ export class RedisConnection {
     }
   }
 
+  private patienceMs(): number {
+    const impatientMs = Math.min(IMPATIENT_MS, this.timeoutMs);
+    if (this.redis.status === 'ready') {
+      return this.isSilent ? impatientMs : this.timeoutMs;
+    }
+    const nowMs = performance.now();
+    this.awaySinceMs ??= nowMs;
+    return Math.max(impatientMs, this.awaySinceMs + this.timeoutMs - nowMs);
+  }
+
   private whenReady(): Promise<void> {
     const { redis } = this;
     if (redis.status === 'ready') {
+      this.awaySinceMs = undefined;
       return Promise.resolve();
     }
     if (redis.status === 'end') {
@@ -67,6 +93,8 @@ export class RedisConnection {
       };
       const onReady = (): void => {
         settle();
+        this.awaySinceMs = undefined;
+        this.isSilent = false;
         resolve();
       };
       const onEnd = (): void => {

@@ -1,4 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { waitFor } from '@dragonfly/testkit';
+import { Redis } from 'ioredis';
 import { kvConformanceCases } from '../src/conformance/index.js';
 import { createRedisKv } from '../src/redis-kv.js';
 import { startRedis } from './redis-process.js';
@@ -33,6 +35,35 @@ if (typeof redis === 'string') {
       expect(performance.now() - startedAtMs).toBeLessThan(2_000);
       await kv.close();
     });
+
+    it('is waited for once when it is away: what is asked next fails soon', async () => {
+      const kv = createRedisKv({ addresses: [{ host: '127.0.0.1', port: 1 }], commandTimeoutMs: 1_500 });
+      await expect(kv.store.get('a')).rejects.toMatchObject({ code: 'unavailable' });
+      const startedAtMs = performance.now();
+      for (const key of ['b', 'c', 'd']) {
+        await expect(kv.store.get(key)).rejects.toMatchObject({ code: 'unavailable', retryable: true });
+      }
+      expect(performance.now() - startedAtMs).toBeLessThan(1_500);
+      await kv.close();
+    });
+
+    (redis.isOurs ? it : it.skip)(
+      'is waited for once when it says nothing, and trusted again at its next word',
+      async () => {
+        const kv = open(1_500);
+        await kv.store.set('silent', '1');
+        const control = new Redis(redis.port, redis.host);
+        await control.call('CLIENT', 'PAUSE', '4000', 'ALL');
+        const startedAtMs = performance.now();
+        for (let count = 0; count < 4; count += 1) {
+          await expect(kv.store.get('silent')).rejects.toMatchObject({ code: 'deadline-exceeded' });
+        }
+        expect(performance.now() - startedAtMs).toBeLessThan(3_500);
+        await waitFor(async () => (await kv.store.get('silent').catch(() => undefined)) === '1', { what: 'an answer' });
+        control.disconnect();
+        await kv.close();
+      },
+    );
 
     it('is closed while a command waits for the connection: the command fails at once', async () => {
       const kv = createRedisKv({ addresses: [{ host: '127.0.0.1', port: 1 }], commandTimeoutMs: 60_000 });
