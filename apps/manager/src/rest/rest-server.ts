@@ -110,6 +110,10 @@ export async function configureRest(
     }
   });
   fastify.addHook('onSend', async (_request, reply) => {
+    if (reply.statusCode === 413) {
+      // Closing at once would cut the answer off for a client that is still sending: what it sends is read and dropped.
+      reply.removeHeader('connection');
+    }
     reply.headers({
       'x-content-type-options': 'nosniff',
       'x-frame-options': 'DENY',
