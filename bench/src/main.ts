@@ -1,5 +1,5 @@
 /**
- * Benchmarks with the real processes: `pnpm bench NAME [--quick] [--rounds N] [--real DIR] [--json FILE] [--dir DIR]`.
+ * Benchmarks with the real processes: `pnpm bench NAME [--quick] [--rounds N] [--real DIR] [--reference PROGRAM] [--json FILE] [--dir DIR]`.
  *
  * Prints a table, and with --json (or at the end of the output) the same as JSON.
  */
@@ -19,6 +19,7 @@ const USAGE = `pnpm bench NAME... [options]
   --quick         ${QUICK_ROUNDS} rounds instead of ${ROUNDS}
   --rounds N      as many rounds
   --real DIR      compare with the released dfdaemon and dfget of this folder
+  --reference P   compare the scheduler's transport with this gRPC server (bench/README.md says which), or the one in this folder
   --dir DIR       measure on the file system of this folder (default: ${tmpdir()})
   --json FILE     write the figures to FILE instead of printing them as JSON
 `;
@@ -77,6 +78,7 @@ async function run(name: string): Promise<BenchmarkResult> {
       origin,
       rounds: values.rounds === undefined ? (values.quick ? QUICK_ROUNDS : ROUNDS) : Number(values.rounds),
       realBinaries: values.real,
+      reference: values.reference,
       progress: (text) => process.stderr.write(`${text}\n`),
     });
   } finally {

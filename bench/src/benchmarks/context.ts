@@ -13,6 +13,8 @@ export interface BenchmarkContext {
   readonly rounds: number;
   /** Folder with the released dfdaemon and dfget, when given. */
   readonly realBinaries: string | undefined;
+  /** The interoperability server of grpc-go, or its folder, when given. */
+  readonly reference: string | undefined;
   readonly progress: (text: string) => void;
 }
 

@@ -1,176 +1,85 @@
 /**
- * Load for the scheduler, in a process of its own so that its CPU is not the scheduler's. Started by `schedule.ts` with
- * the scheduler's address; takes {@link LoadOrder}s and answers each with a {@link LoadResult}.
+ * Load for the scheduler and for the transport that it is compared with, in a process of its own so that its CPU is not
+ * the servers'. Started by `schedule.ts` with the scheduler's address; takes {@link LoadOrder}s and answers each.
  */
-import { randomUUID } from 'node:crypto';
 import { credentials } from '@grpc/grpc-js';
-import { hostId, peerId, pieceCount, taskIdOfUrl } from '@dragonfly/ids';
-import { commonV2, schedulerV2, type DeepPartial } from '@dragonfly/proto';
+import { schedulerV2 } from '@dragonfly/proto';
 import { unary } from '@dragonfly/rpc';
-import { quantile } from '../measure/statistics.ts';
+import { AnnounceScript } from '../load/announce-script.ts';
+import { Conversations, type Pace } from '../load/conversations.ts';
+import { EchoScript } from '../load/echo-script.ts';
 
-export interface LoadOrder {
-  /** Conversations that go on at a time. */
-  readonly streams: number;
-  readonly warmUpMs: number;
-  readonly windowMs: number;
-}
+export type Target = 'scheduler' | 'reference';
 
-export interface LoadResult {
-  /** Whole conversations that ended within the window. */
-  readonly conversations: number;
-  /** From the sending of the register message to its answer. */
-  readonly registerP50Ms: number;
-  readonly registerP99Ms: number;
-  /** Of all conversations since the start. */
-  readonly knownPeers: number;
-}
+/** What the process is asked to do; the answer is given with each. */
+export type LoadOrder =
+  /** Whole conversations for a while. Answer: `WindowFigures`. */
+  | {
+      readonly kind: 'measure';
+      readonly target: Target;
+      readonly pace: Pace;
+      readonly warmUpMs: number;
+      readonly windowMs: number;
+    }
+  /** So many conversations. Answer: peers that the scheduler has heard of. */
+  | { readonly kind: 'run'; readonly count: number; readonly streams: number }
+  /** So many streams that register and stay open. Answer: peers that the scheduler has heard of. */
+  | { readonly kind: 'hold'; readonly count: number }
+  /** Connects to a server of grpc.testing.TestService that is to carry messages of the same sizes. Answer: true. */
+  | { readonly kind: 'reference'; readonly address: string };
 
-type Report = NonNullable<schedulerV2.AnnouncePeerRequest['request']>;
-
-const MIB = 1024 * 1024;
-const CONNECTIONS = 16;
-const HOSTS = 500;
-const TASKS = 100;
-const PIECES = 16;
-const PIECE_BYTES = 4 * MIB;
-const CONTENT_BYTES = PIECES * PIECE_BYTES;
 const ANSWER_TIMEOUT_MS = 30_000;
 
 const [address = ''] = process.argv.slice(2);
-const clients = Array.from(
-  { length: CONNECTIONS },
-  () => new schedulerV2.SchedulerClient(address, credentials.createInsecure(), { 'grpc.use_local_subchannel_pool': 1 }),
-);
-const hosts = Array.from({ length: HOSTS }, (_, index) => ({
-  ip: `10.1.${Math.floor(index / 250)}.${(index % 250) + 1}`,
-  hostname: `load-${index}`,
-}));
-const tasks = Array.from({ length: TASKS }, (_, index) => {
-  const url = `http://origin.example/${randomUUID()}/${index}`;
-  return { url, id: taskIdOfUrl({ url }) };
-});
-let startedConversations = 0;
-
+const script = new AnnounceScript();
+await announceHosts();
+const targets: Partial<Record<Target, Conversations>> = { scheduler: await Conversations.connect(address, script) };
+// One peer of each task has everything, so that the others are given parents and not the source.
+await conversationsWith('scheduler').run(script.tasks.length, script.tasks.length);
 process.on('message', (order: LoadOrder) => {
-  run(order).then(
+  obey(order).then(
     (result) => process.send?.(result),
     (error: unknown) => {
       process.stderr.write(`${Error.isError(error) ? (error.stack ?? error.message) : String(error)}\n`);
-      process.exitCode = 1;
-      process.disconnect();
+      process.exit(1);
     },
   );
 });
-
-await announceHosts();
-// One peer of each task has everything, so that the others are given parents and not the source.
-await Promise.all(tasks.map((_, index) => converse(index)));
 process.send?.('ready');
 
-async function run({ streams, warmUpMs, windowMs }: LoadOrder): Promise<LoadResult> {
-  const begin = performance.now() + warmUpMs;
-  const end = begin + windowMs;
-  const registerMs: number[] = [];
-  let conversations = 0;
-  await Promise.all(
-    Array.from({ length: streams }, async () => {
-      while (performance.now() < end) {
-        const answeredMs = await converse(startedConversations);
-        const now = performance.now();
-        if (now < begin || now >= end) continue;
-        conversations += 1;
-        registerMs.push(answeredMs);
-      }
-    }),
-  );
-  return {
-    conversations,
-    registerP50Ms: quantile(registerMs, 0.5),
-    registerP99Ms: quantile(registerMs, 0.99),
-    knownPeers: startedConversations,
-  };
+async function obey(order: LoadOrder): Promise<unknown> {
+  switch (order.kind) {
+    case 'measure':
+      return conversationsWith(order.target).measure(order.pace, order.warmUpMs, order.windowMs);
+    case 'run':
+      await conversationsWith('scheduler').run(order.count, order.streams);
+      return conversationsWith('scheduler').count;
+    case 'hold':
+      await conversationsWith('scheduler').hold(order.count);
+      return conversationsWith('scheduler').count;
+    case 'reference':
+      targets.reference = await Conversations.connect(
+        order.address,
+        new EchoScript(conversationsWith('scheduler').sizes()),
+      );
+      return true;
+  }
 }
 
-/** One download as the scheduler sees it: 19 messages up and an answer. @returns how long the answer took */
-async function converse(index: number): Promise<number> {
-  startedConversations += 1;
-  const host = hosts[index % HOSTS];
-  const task = tasks[index % TASKS];
-  const client = clients[index % CONNECTIONS];
-  if (host === undefined || task === undefined || client === undefined) throw new Error('no such host or task');
-  const ids = {
-    hostId: hostId(host.ip, host.hostname, false),
-    taskId: task.id,
-    peerId: peerId(host.ip, host.hostname, false),
-  };
-  const call = client.announcePeer();
-  const send = (request: DeepPartial<Report>): void => {
-    call.write({ ...ids, request } as schedulerV2.AnnouncePeerRequest);
-  };
-  const answer = Promise.withResolvers<schedulerV2.AnnouncePeerResponse>();
-  const ended = new Promise<void>((resolve, reject) => {
-    call.on('data', (message: schedulerV2.AnnouncePeerResponse) => {
-      answer.resolve(message);
-    });
-    call.on('error', (error) => {
-      answer.reject(error);
-      reject(error);
-    });
-    call.on('end', resolve);
-  });
-  const sentAt = performance.now();
-  send({
-    $case: 'registerPeerRequest',
-    value: {
-      download: {
-        url: task.url,
-        type: commonV2.TaskType.STANDARD,
-        priority: commonV2.Priority.LEVEL6,
-        schedulingPolicy: commonV2.SchedulingPolicy.ALWAYS,
-        actualPieceLength: BigInt(PIECE_BYTES),
-        actualContentLength: BigInt(CONTENT_BYTES),
-        actualPieceCount: BigInt(pieceCount(CONTENT_BYTES, PIECE_BYTES)),
-      },
-    },
-  });
-  const { response } = await answer.promise;
-  const answeredMs = performance.now() - sentAt;
-  const isSource = response?.$case === 'needBackToSourceResponse';
-  const parentId = response?.$case === 'normalTaskResponse' ? (response.value.candidateParents[0]?.id ?? '') : '';
-  send({ $case: isSource ? 'downloadPeerBackToSourceStartedRequest' : 'downloadPeerStartedRequest', value: {} });
-  for (let number = 0; number < PIECES; number += 1) {
-    const piece = {
-      number,
-      parentId: isSource ? undefined : parentId,
-      offset: BigInt(number * PIECE_BYTES),
-      length: BigInt(PIECE_BYTES),
-      digest: 'crc32:1234567890',
-      trafficType: isSource ? commonV2.TrafficType.BACK_TO_SOURCE : commonV2.TrafficType.REMOTE_PEER,
-      cost: { seconds: 0n, nanos: 20_000_000 },
-      createdAt: new Date(),
-    };
-    send(
-      isSource
-        ? { $case: 'downloadPieceBackToSourceFinishedRequest', value: { piece } }
-        : { $case: 'downloadPieceFinishedRequest', value: { piece } },
-    );
-  }
-  send({ $case: isSource ? 'downloadPeerBackToSourceFinishedRequest' : 'downloadPeerFinishedRequest', value: {} });
-  call.end();
-  await ended;
-  return answeredMs;
+function conversationsWith(target: Target): Conversations {
+  const found = targets[target];
+  if (found === undefined) throw new Error(`not connected: ${target}`);
+  return found;
 }
 
 async function announceHosts(): Promise<void> {
-  const [client] = clients;
-  if (client === undefined) return;
-  for (const { ip, hostname } of hosts) {
+  const client = new schedulerV2.SchedulerClient(address, credentials.createInsecure());
+  for (const { id, ip, hostname } of script.hosts) {
     await unary(
       client.announceHost.bind(client),
       {
         host: {
-          id: hostId(ip, hostname, false),
+          id,
           type: 0,
           hostname,
           name: hostname,
@@ -187,4 +96,5 @@ async function announceHosts(): Promise<void> {
       { deadlineMs: ANSWER_TIMEOUT_MS },
     );
   }
+  client.close();
 }

@@ -26,6 +26,8 @@ export interface ClusterOptions {
   readonly make: Make;
   readonly seeds: number;
   readonly peers: number;
+  /** Further flags of Node for the scheduler. */
+  readonly schedulerFlags?: readonly string[];
 }
 
 /** One daemon and how to download through it. */
@@ -205,7 +207,9 @@ export class Cluster {
       name,
       command: process.execPath,
       args: [
-        name === 'scheduler' ? YOUNG_GENERATION_OF_SCHEDULER : YOUNG_GENERATION,
+        ...(name === 'scheduler'
+          ? [YOUNG_GENERATION_OF_SCHEDULER, ...(this.options.schedulerFlags ?? [])]
+          : [YOUNG_GENERATION]),
         inRoot(program),
         '--config',
         file,
