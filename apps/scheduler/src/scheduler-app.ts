@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import path from 'node:path';
 import { type DynamicModule, type INestMicroservice, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { extJobs, extPush, extRecords, extSource, schedulerV2 } from '@dragonfly/proto';
+import { extJobs, extPush, extRecords, extSource, fastSchedulerService } from '@dragonfly/proto';
 import { AddressGuard } from '@dragonfly/registry';
 import { GrpcExceptionFilter, type NestGrpcOptions, nestGrpcOptions } from '@dragonfly/rpc/nest';
 import { type Clock, systemClock } from '@dragonfly/scheduling';
@@ -127,7 +127,7 @@ export class SchedulerApp {
 
       const grpc = nestGrpcOptions({
         services: [
-          { definition: schedulerV2.SchedulerService, name: 'scheduler.v2.Scheduler' },
+          { definition: fastSchedulerService, name: 'scheduler.v2.Scheduler' },
           { definition: extRecords.RecordServiceService, name: 'dragonfly.ext.v1.RecordService' },
           { definition: extJobs.JobServiceService, name: 'dragonfly.ext.v1.JobService' },
           { definition: extSource.SourceServiceService, name: 'dragonfly.ext.v1.SourceService' },

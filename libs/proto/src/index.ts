@@ -18,6 +18,7 @@ export type { DeepPartial } from './gen/common/v2/common.js';
 export type { Duration } from './gen/google/protobuf/duration.js';
 export { Empty } from './gen/google/protobuf/empty.js';
 export { fileDescriptorSet, requestTypes } from './descriptors.js';
+export { fastSchedulerService } from './hot/scheduler-service.js';
 export { serialize } from './serialize.js';
 export { durationToMs, msToDuration } from './time.js';
 export { validationRules } from './rules/index.js';

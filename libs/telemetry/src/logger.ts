@@ -1,5 +1,6 @@
 import pino from 'pino';
 import { RotatingFile, type RotationLimits } from './rotating-file.js';
+import { TurnLines } from './turn-lines.js';
 
 export type Logger = pino.Logger;
 
@@ -11,7 +12,7 @@ export interface LoggerOptions {
   readonly service: string;
   /** @default 'info' */
   readonly level?: LogLevel;
-  /** File that gets JSON lines; its directory is made. Written at once, so that a crash loses nothing. */
+  /** File that gets JSON lines; its directory is made. Written at the end of each turn, warnings at once. */
   readonly file?: string | undefined;
   /** Of that file. @default 6 files of 1 GiB, as today's client */
   readonly rotation?: Partial<RotationLimits> | undefined;
@@ -30,12 +31,17 @@ export function createLogger(options: LoggerOptions): Logger {
   const level = options.level ?? 'info';
   const streams: pino.StreamEntry[] = [];
   if (options.file !== undefined) {
-    streams.push({ level, stream: new RotatingFile(options.file, { ...DEFAULT_ROTATION, ...options.rotation }) });
+    streams.push({
+      level,
+      stream: new TurnLines(new RotatingFile(options.file, { ...DEFAULT_ROTATION, ...options.rotation })),
+    });
   }
   if (options.console ?? options.file === undefined) {
     streams.push({
       level,
-      stream: process.stdout.isTTY ? new TerminalLines(process.stdout) : pino.destination({ dest: 1, sync: true }),
+      stream: process.stdout.isTTY
+        ? new TerminalLines(process.stdout)
+        : new TurnLines(pino.destination({ dest: 1, sync: true })),
     });
   }
   return pino(
