@@ -156,7 +156,7 @@ async function start(options: StartOptions, opened: (() => Promise<void>)[]): Pr
   if (hashed > 0) {
     log.info({ tokens: hashed }, 'personal access tokens that stood in clear have been hashed');
   }
-  const grpc = await grpcTransport(settings, log, security);
+  const grpc = await grpcTransport(settings, log, security, metrics.calls);
   app.connectMicroservice(grpc);
   const keepAlives = app.get(KeepAliveService);
   opened.push(async () => {

@@ -4,6 +4,7 @@ import { type DynamicModule, type INestMicroservice, Module } from '@nestjs/comm
 import { NestFactory } from '@nestjs/core';
 import { extJobs, extPush, extRecords, extSource, fastSchedulerService } from '@dragonfly/proto';
 import { AddressGuard } from '@dragonfly/registry';
+import { callMetrics } from '@dragonfly/rpc/metrics';
 import { GrpcExceptionFilter, type NestGrpcOptions, nestGrpcOptions } from '@dragonfly/rpc/nest';
 import { type Clock, systemClock } from '@dragonfly/scheduling';
 import { type Logger, Readiness, StatusServer } from '@dragonfly/telemetry';
@@ -136,6 +137,7 @@ export class SchedulerApp {
         url: formatAddress(listenIpOf(config), config.server.port),
         log,
         requestRateLimit: config.server.requestRateLimit,
+        ...(config.metrics.enable ? { counts: callMetrics(core.state.metrics.registry) } : {}),
         graceMs: STOP_GRACE_MS,
         ...(tls.server === undefined ? {} : { tls: tls.server }),
       });

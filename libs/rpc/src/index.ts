@@ -3,6 +3,7 @@
  * @packageDocumentation
  */
 export { type Address, grpcTarget, hostPort, MAX_UNIX_PATH_BYTES, parseAddress } from './address.js';
+export type { CallCounts } from './call-counts.js';
 export { type ClientConstructor, createGrpcClient, type GrpcClientOptions } from './client.js';
 export { BidiCall, type BidiMethod, readStream, type ReadStreamOptions } from './client-stream.js';
 export { GrpcServer, type GrpcServerOptions, type GrpcServiceBinding } from './grpc-server.js';

@@ -1,16 +1,8 @@
-import {
-  type Metadata,
-  status as Status,
-  type ServerInterceptingCallInterface,
-  type ServerInterceptingCall,
-  type ServerInterceptor,
-} from '@grpc/grpc-js';
+import { status as Status, type ServerInterceptor } from '@grpc/grpc-js';
 import { hasRules, requestTypes, validateMessage } from '@dragonfly/proto';
+import { type Call, DelegatingCall, type InterceptingServerListener, interceptor } from './delegating-call.js';
 import { type CallStatus, callStatus } from './status.js';
 import type { TokenBucket } from './token-bucket.js';
-
-type Call = ServerInterceptingCallInterface;
-type InterceptingServerListener = Parameters<Call['start']>[0];
 
 const HEALTH_PREFIX = '/grpc.health.v1.Health/';
 
@@ -20,7 +12,7 @@ const HEALTH_PREFIX = '/grpc.health.v1.Health/';
  */
 export function rateLimitInterceptor(bucket: TokenBucket): ServerInterceptor {
   const refusal = callStatus(Status.RESOURCE_EXHAUSTED, 'too many requests');
-  return interceptor((path, call) =>
+  return interceptor(({ path }, call) =>
     path.startsWith(HEALTH_PREFIX) || bucket.tryTake() ? call : new RefusedCall(call, refusal),
   );
 }
@@ -32,7 +24,7 @@ export function rateLimitInterceptor(bucket: TokenBucket): ServerInterceptor {
  */
 export function validationInterceptor(): ServerInterceptor {
   const checked = new Map<string, string | null>();
-  return interceptor((path, call) => {
+  return interceptor(({ path }, call) => {
     let type = checked.get(path);
     if (type === undefined) {
       const name = requestTypes().get(path);
@@ -50,63 +42,6 @@ export function revocationInterceptor(isRevoked: (serial: string) => boolean): S
     const serial = call.getAuthContext().sslPeerCertificate?.serialNumber.toLowerCase();
     return serial !== undefined && isRevoked(serial) ? new RefusedCall(call, refusal) : call;
   });
-}
-
-/** grpc-js types the result as its own class, but uses (and passes in) the interface alone. */
-function interceptor(wrap: (path: string, call: Call) => Call): ServerInterceptor {
-  return (method, call) => wrap(method.path, call) as ServerInterceptingCall;
-}
-
-/**
- * Passes everything on. grpc-js has a class for this (`ServerInterceptingCall`), which runs each message through
- * closures in both directions; here only what a subclass overrides costs anything.
- */
-class DelegatingCall implements Call {
-  constructor(protected readonly inner: Call) {}
-
-  start(listener: InterceptingServerListener): void {
-    this.inner.start(listener);
-  }
-
-  sendMetadata(metadata: Metadata): void {
-    this.inner.sendMetadata(metadata);
-  }
-
-  sendMessage(message: unknown, callback: () => void): void {
-    this.inner.sendMessage(message, callback);
-  }
-
-  sendStatus(status: Parameters<Call['sendStatus']>[0]): void {
-    this.inner.sendStatus(status);
-  }
-
-  startRead(): void {
-    this.inner.startRead();
-  }
-
-  getPeer(): string {
-    return this.inner.getPeer();
-  }
-
-  getDeadline(): ReturnType<Call['getDeadline']> {
-    return this.inner.getDeadline();
-  }
-
-  getHost(): string {
-    return this.inner.getHost();
-  }
-
-  getAuthContext(): ReturnType<Call['getAuthContext']> {
-    return this.inner.getAuthContext();
-  }
-
-  getConnectionInfo(): ReturnType<Call['getConnectionInfo']> {
-    return this.inner.getConnectionInfo();
-  }
-
-  getMetricsRecorder(): ReturnType<Call['getMetricsRecorder']> {
-    return this.inner.getMetricsRecorder();
-  }
 }
 
 class RefusedCall extends DelegatingCall {

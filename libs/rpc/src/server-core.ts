@@ -7,6 +7,7 @@ import { fileDescriptorSet } from '@dragonfly/proto';
 import { HealthImplementation } from 'grpc-health-check';
 import { type Address, grpcTarget, parseAddress, prepareUnixSocket } from './address.js';
 import { closeAnsweredStreams } from './answered-streams.js';
+import { type CallCounts, countingInterceptor } from './call-counts.js';
 import { exemptFromTimeout, proveTimeoutCure } from './deadline-header.js';
 import { rateLimitInterceptor, revocationInterceptor, validationInterceptor } from './interceptors.js';
 import {
@@ -34,6 +35,8 @@ export interface ServerSettings {
   readonly requestRateLimit?: number;
   /** Whether requests are checked against the rules of their messages. @default true */
   readonly validate?: boolean;
+  /** Counts the calls; several servers may share it. */
+  readonly counts?: CallCounts;
   /** File mode of unix sockets: who may connect. @default 0o660 */
   readonly socketMode?: number;
 }
@@ -82,6 +85,7 @@ export class ServerCore {
       .filter((method) => method.requestStream || method.responseStream)
       .map((method) => method.path);
     this.undoExemption = exemptFromTimeout(streams);
+    for (const definition of serviceDefinitions.values()) settings.counts?.expect(definition);
     closeAnsweredStreams();
 
     this.healthNames = ['', ...serviceDefinitions.keys(), ...(settings.healthServices ?? [])];
@@ -177,6 +181,7 @@ function channelOptions(settings: ServerSettings): ChannelOptions {
     'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
     // Channelz stays on: without it grpc-js 1.14 keeps no list of its connections and forceShutdown() cuts none.
     interceptors: [
+      ...(settings.counts === undefined ? [] : [countingInterceptor(settings.counts)]),
       ...(isRevoked === undefined ? [] : [revocationInterceptor(isRevoked)]),
       ...(rate > 0 ? [rateLimitInterceptor(new TokenBucket(rate))] : []),
       ...(settings.validate === false ? [] : [validationInterceptor()]),

@@ -1,5 +1,5 @@
 import { extCertificates, extNotify, extObjectStorage, managerV2 } from '@dragonfly/proto';
-import { hostPort, type LiveServerTls, LiveCertificates, type ServerTls } from '@dragonfly/rpc';
+import { type CallCounts, hostPort, type LiveServerTls, LiveCertificates, type ServerTls } from '@dragonfly/rpc';
 import { nestGrpcOptions } from '@dragonfly/rpc/nest';
 import { readFileSync } from 'node:fs';
 import type { Logger } from '../logger.js';
@@ -14,11 +14,15 @@ export function grpcHost({ config }: ManagerSettings): string {
   return config.server.grpc.listenIP || (config.network.enableIPv6 ? '::' : '0.0.0.0');
 }
 
-/** @throws DfError invalid-argument naming a certificate file that cannot be used */
+/**
+ * @param counts where calls are counted
+ * @throws DfError invalid-argument naming a certificate file that cannot be used
+ */
 export async function grpcTransport(
   settings: ManagerSettings,
   log: Logger,
   security: Security | undefined,
+  counts: CallCounts,
 ): Promise<ReturnType<typeof nestGrpcOptions>> {
   const { port, requestRateLimit } = settings.config.server.grpc;
   const host = grpcHost(settings);
@@ -40,6 +44,7 @@ export async function grpcTransport(
     url: hostPort(host, port.start),
     log,
     requestRateLimit,
+    counts,
     graceMs: STOP_GRACE_MS,
     ...(tls ? { tls } : {}),
   });

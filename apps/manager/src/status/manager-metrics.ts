@@ -1,8 +1,11 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import { callMetrics } from '@dragonfly/rpc/metrics';
 
 /** The manager's metrics; names that dashboards of the original read are kept. */
 export class ManagerMetrics {
   readonly registry = new Registry();
+  /** Calls of the gRPC services. */
+  readonly calls = callMetrics(this.registry);
   private readonly seenVersions = new Set<string>();
 
   private readonly searches = new Counter({
