@@ -4,6 +4,7 @@ import { type DynamicModule, type INestMicroservice, Module } from '@nestjs/comm
 import { NestFactory } from '@nestjs/core';
 import { extJobs, extPush, extRecords, extSource, fastSchedulerService } from '@dragonfly/proto';
 import { AddressGuard } from '@dragonfly/registry';
+import { directMethod } from '@dragonfly/rpc';
 import { callMetrics } from '@dragonfly/rpc/metrics';
 import { GrpcExceptionFilter, type NestGrpcOptions, nestGrpcOptions } from '@dragonfly/rpc/nest';
 import { type Clock, systemClock } from '@dragonfly/scheduling';
@@ -133,6 +134,11 @@ export class SchedulerApp {
           { definition: extJobs.JobServiceService, name: 'dragonfly.ext.v1.JobService' },
           { definition: extSource.SourceServiceService, name: 'dragonfly.ext.v1.SourceService' },
           { definition: extPush.PushServiceService, name: 'dragonfly.ext.v1.PushService' },
+        ],
+        directStreams: [
+          directMethod(fastSchedulerService.announcePeer, (stream) => {
+            core.announcePeer(stream);
+          }),
         ],
         url: formatAddress(listenIpOf(config), config.server.port),
         log,

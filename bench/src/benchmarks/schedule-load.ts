@@ -41,7 +41,10 @@ process.on('message', (order: LoadOrder) => {
     (result) => process.send?.(result),
     (error: unknown) => {
       process.stderr.write(`${Error.isError(error) ? (error.stack ?? error.message) : String(error)}\n`);
-      process.exit(1);
+      process.exitCode = 1;
+      // Without this and its connections it ends.
+      process.disconnect();
+      for (const target of Object.values(targets)) target.close();
     },
   );
 });

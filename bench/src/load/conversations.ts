@@ -161,7 +161,7 @@ export class Conversations {
     const open = new Set<Promise<void>>();
     let due = 0;
     let missed = 0;
-    let failure: unknown;
+    let failure: Error | undefined;
     for (let nowMs = startedAtMs; nowMs < endMs && failure === undefined; nowMs = performance.now()) {
       for (; due <= ((nowMs - startedAtMs) / 1000) * perSecond; due += 1) {
         if (open.size >= MAX_OPEN) {
@@ -171,7 +171,7 @@ export class Conversations {
         const conversation = one().then(
           () => void open.delete(conversation),
           (error: unknown) => {
-            failure ??= error;
+            failure ??= error as Error;
           },
         );
         open.add(conversation);

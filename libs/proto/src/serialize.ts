@@ -1,7 +1,30 @@
+import { BinaryWriter } from '@bufbuild/protobuf/wire';
+
+/** What {@link encodeMessage} needs of a generated message type. */
+export interface EncodableType<T> {
+  encode(message: T, writer: BinaryWriter): BinaryWriter;
+}
+
 /** What `serialize` needs of a generated message type. */
-interface EncodableType<T> {
-  encode(message: T): { finish(): Uint8Array };
+interface SerializableType<T> {
+  encode(message: T, writer: BinaryWriter): BinaryWriter;
   fromPartial(object: T): T;
+}
+
+/** A writer that has held more than this is not used again: its buffer would stay. */
+const MAX_KEPT_BYTES = 64 * 1024;
+
+/** One for all messages, one after another: a new one would begin with a small buffer and grow it for each. */
+let idleWriter: BinaryWriter | undefined;
+
+/** Encodes a complete message. */
+export function encodeMessage<T>(type: EncodableType<T>, message: T): Uint8Array {
+  const writer = idleWriter ?? new BinaryWriter();
+  // Taken until it is done: what a failure leaves in it is nobody's.
+  idleWriter = undefined;
+  const bytes = type.encode(message, writer).finish();
+  if (bytes.length <= MAX_KEPT_BYTES) idleWriter = writer;
+  return bytes;
 }
 
 /**
@@ -14,7 +37,7 @@ interface EncodableType<T> {
  *
  * @returns a Buffer, not a bare Uint8Array: grpc-js calls `copy` on it
  */
-export function serialize<T>(type: EncodableType<T>, message: T): Buffer {
-  const bytes = type.encode(type.fromPartial(message)).finish();
+export function serialize<T>(type: SerializableType<T>, message: T): Buffer {
+  const bytes = encodeMessage(type, type.fromPartial(message));
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -21,10 +21,16 @@ export class MethodCounts {
     readonly method: string,
     readonly type: CallType,
   ) {}
+
+  /** A call has ended. */
+  end(code: Status): void {
+    const index = code in Status ? code : Status.UNKNOWN;
+    this.ended[index] = (this.ended[index] ?? 0) + 1;
+  }
 }
 
 /**
- * Counts the calls of one or more servers by method. Plain numbers, so that a message costs an addition; `./call-metrics`
+ * Counts the calls of one or more servers by method. Plain numbers, so that a message costs an addition; `./metrics`
  * shows them to whoever asks for metrics.
  *
  * What the library answers by itself it does not tell: a request that cannot be decoded or is too large counts as
@@ -102,8 +108,7 @@ class CountedCall extends DelegatingCall {
   private ended(code: Status): void {
     if (this.hasEnded) return;
     this.hasEnded = true;
-    const index = code in Status ? code : Status.UNKNOWN;
-    this.counts.ended[index] = (this.counts.ended[index] ?? 0) + 1;
+    this.counts.end(code);
   }
 
   private isTooLate(): boolean {

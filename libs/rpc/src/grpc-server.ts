@@ -1,5 +1,7 @@
 import type { ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
 import { DfError } from '@dragonfly/errors';
+import type { DirectMethod } from './direct-streams.js';
+import { streamHandlerOf } from './handle.js';
 import { ServerCore, type ServerSettings } from './server-core.js';
 
 /** A ts-proto service definition and its handlers; see `handleUnary`, `handleServerStream` and `handleBidi`. */
@@ -10,6 +12,8 @@ export interface GrpcServiceBinding {
 
 export interface GrpcServerOptions extends ServerSettings {
   readonly services: readonly GrpcServiceBinding[];
+  /** Whether bidirectional methods made by `handleBidi` are served without the library. @default false */
+  readonly servesStreamsDirectly?: boolean;
 }
 
 /** A running gRPC server without a framework. */
@@ -27,7 +31,8 @@ export class GrpcServer {
    */
   static async start(options: GrpcServerOptions): Promise<GrpcServer> {
     const definitions = new Map(options.services.map(({ service }) => [serviceName(service), service]));
-    const core = new ServerCore(options, definitions);
+    const directStreams = options.servesStreamsDirectly === true ? options.services.flatMap(directMethodsOf) : [];
+    const core = new ServerCore({ ...options, directStreams }, definitions);
     for (const { service, implementation } of options.services) core.server.addService(service, implementation);
     return new GrpcServer(core, await core.listen());
   }
@@ -41,6 +46,14 @@ export class GrpcServer {
   async stop(graceMs: number): Promise<void> {
     return this.core.stop(graceMs);
   }
+}
+
+function directMethodsOf({ service, implementation }: GrpcServiceBinding): DirectMethod[] {
+  return Object.entries(service).flatMap(([name, definition]) => {
+    const handler = implementation[name];
+    const serve = handler === undefined ? undefined : streamHandlerOf(handler);
+    return serve === undefined ? [] : [{ definition, serve }];
+  });
 }
 
 /** Full name of a service, from the path of its first method. */

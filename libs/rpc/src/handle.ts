@@ -65,14 +65,25 @@ export function handleServerStream<Req, Res>(
   };
 }
 
+type AnyStreamHandler = (stream: StreamCall<unknown, unknown>) => void | Promise<void>;
+/** What {@link handleBidi} was given, for servers that need no library for it. */
+const directHandlers = new WeakMap<object, AnyStreamHandler>();
+
+/** The function behind a handler that {@link handleBidi} made; undefined for any other. */
+export function streamHandlerOf(implementation: object): AnyStreamHandler | undefined {
+  return directHandlers.get(implementation);
+}
+
 /** A bidirectional method; see `serveStream`. */
 export function handleBidi<Req, Res>(
   fn: (stream: StreamCall<Req, Res>) => void | Promise<void>,
   log: RpcLog,
 ): handleBidiStreamingCall<Req, Res> {
-  return (call) => {
+  const handler: handleBidiStreamingCall<Req, Res> = (call) => {
     void serveStream(call, fn, log);
   };
+  directHandlers.set(handler, fn as unknown as AnyStreamHandler);
+  return handler;
 }
 
 /**

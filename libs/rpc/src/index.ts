@@ -6,6 +6,7 @@ export { type Address, grpcTarget, hostPort, MAX_UNIX_PATH_BYTES, parseAddress }
 export type { CallCounts } from './call-counts.js';
 export { type ClientConstructor, createGrpcClient, type GrpcClientOptions } from './client.js';
 export { BidiCall, type BidiMethod, readStream, type ReadStreamOptions } from './client-stream.js';
+export { directMethod, type DirectMethod } from './direct-streams.js';
 export { GrpcServer, type GrpcServerOptions, type GrpcServiceBinding } from './grpc-server.js';
 export { type CallContext, handleBidi, handleServerStream, handleUnary, serveStream } from './handle.js';
 export * from './limits.js';

@@ -4,6 +4,11 @@ import { type Call, DelegatingCall, type InterceptingServerListener, interceptor
 import { type CallStatus, callStatus } from './status.js';
 import type { TokenBucket } from './token-bucket.js';
 
+/** Said to calls beyond the rate. */
+export const TOO_MANY = callStatus(Status.RESOURCE_EXHAUSTED, 'too many requests');
+/** Said to those who show a certificate that has been revoked. */
+export const REVOKED = callStatus(Status.UNAUTHENTICATED, 'the certificate has been revoked');
+
 const HEALTH_PREFIX = '/grpc.health.v1.Health/';
 
 /**
@@ -11,9 +16,8 @@ const HEALTH_PREFIX = '/grpc.health.v1.Health/';
  * in a stream. Health checks pass: a busy server is not a dead one.
  */
 export function rateLimitInterceptor(bucket: TokenBucket): ServerInterceptor {
-  const refusal = callStatus(Status.RESOURCE_EXHAUSTED, 'too many requests');
   return interceptor(({ path }, call) =>
-    path.startsWith(HEALTH_PREFIX) || bucket.tryTake() ? call : new RefusedCall(call, refusal),
+    path.startsWith(HEALTH_PREFIX) || bucket.tryTake() ? call : new RefusedCall(call, TOO_MANY),
   );
 }
 
@@ -23,24 +27,36 @@ export function rateLimitInterceptor(bucket: TokenBucket): ServerInterceptor {
  * they pay nothing.
  */
 export function validationInterceptor(): ServerInterceptor {
-  const checked = new Map<string, string | null>();
   return interceptor(({ path }, call) => {
-    let type = checked.get(path);
-    if (type === undefined) {
-      const name = requestTypes().get(path);
-      type = name !== undefined && hasRules(name) ? name : null;
-      checked.set(path, type);
-    }
+    const type = checkedTypeOf(path);
     return type === null ? call : new ValidatedCall(call, type);
   });
 }
 
+const checkedTypes = new Map<string, string | null>();
+
+/** The type of a method's requests; null when nothing can be wrong with them. */
+function checkedTypeOf(path: string): string | null {
+  let type = checkedTypes.get(path);
+  if (type === undefined) {
+    const name = requestTypes().get(path);
+    type = name !== undefined && hasRules(name) ? name : null;
+    checkedTypes.set(path, type);
+  }
+  return type;
+}
+
+/** @returns what is wrong with a request of the method */
+export function violationOf(path: string, message: unknown): string | undefined {
+  const type = checkedTypeOf(path);
+  return type === null ? undefined : validateMessage(type, message);
+}
+
 /** Refuses calls over connections whose client shows a revoked certificate; the connection may be older than that. */
 export function revocationInterceptor(isRevoked: (serial: string) => boolean): ServerInterceptor {
-  const refusal = callStatus(Status.UNAUTHENTICATED, 'the certificate has been revoked');
   return interceptor((_, call) => {
     const serial = call.getAuthContext().sslPeerCertificate?.serialNumber.toLowerCase();
-    return serial !== undefined && isRevoked(serial) ? new RefusedCall(call, refusal) : call;
+    return serial !== undefined && isRevoked(serial) ? new RefusedCall(call, REVOKED) : call;
   });
 }
 

@@ -1,4 +1,6 @@
 import { chmod, rm } from 'node:fs/promises';
+import type { ServerHttp2Stream } from 'node:http2';
+import { TLSSocket } from 'node:tls';
 import { type ChannelOptions, Server, type ServerCredentials, type ServiceDefinition, setLogger } from '@grpc/grpc-js';
 import { loadFileDescriptorSetFromBuffer, type PackageDefinition } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
@@ -8,8 +10,16 @@ import { HealthImplementation } from 'grpc-health-check';
 import { type Address, grpcTarget, parseAddress, prepareUnixSocket } from './address.js';
 import { closeAnsweredStreams } from './answered-streams.js';
 import { type CallCounts, countingInterceptor } from './call-counts.js';
+import { type DirectMethod, serveDirectly } from './direct-streams.js';
 import { exemptFromTimeout, proveTimeoutCure } from './deadline-header.js';
-import { rateLimitInterceptor, revocationInterceptor, validationInterceptor } from './interceptors.js';
+import {
+  rateLimitInterceptor,
+  REVOKED,
+  revocationInterceptor,
+  TOO_MANY,
+  validationInterceptor,
+  violationOf,
+} from './interceptors.js';
 import {
   DEFAULT_MAX_REQUEST_BYTES,
   DEFAULT_REQUEST_RATE_LIMIT,
@@ -37,6 +47,8 @@ export interface ServerSettings {
   readonly validate?: boolean;
   /** Counts the calls; several servers may share it. */
   readonly counts?: CallCounts;
+  /** Methods whose streams are served without the library; their handlers are registered all the same. */
+  readonly directStreams?: readonly DirectMethod[];
   /** File mode of unix sockets: who may connect. @default 0o660 */
   readonly socketMode?: number;
 }
@@ -66,6 +78,7 @@ export class ServerCore {
   private readonly health: HealthImplementation;
   private readonly healthNames: readonly string[];
   private readonly undoExemption: () => void;
+  private readonly bucket: TokenBucket | undefined;
   private readonly socketPaths: string[] = [];
   private stopping: Promise<void> | undefined;
 
@@ -79,7 +92,9 @@ export class ServerCore {
   ) {
     settings.addresses.forEach(parseAddress);
     routeLibraryLog(settings.log);
-    this.server = new Server(channelOptions(settings));
+    const rate = settings.requestRateLimit ?? DEFAULT_REQUEST_RATE_LIMIT;
+    this.bucket = rate > 0 ? new TokenBucket(rate) : undefined;
+    this.server = new Server(channelOptions(settings, this.bucket));
     const streams = [...serviceDefinitions.values()]
       .flatMap((definition) => Object.values(definition))
       .filter((method) => method.requestStream || method.responseStream)
@@ -125,10 +140,28 @@ export class ServerCore {
         else reject(new DfError('unavailable', `cannot listen on ${target}: ${error.message}`, { cause: error }));
       });
     });
+    this.serveDirectly();
     if (address.kind === 'tcp') return port;
     this.socketPaths.push(address.path);
     await chmod(address.path, this.settings.socketMode ?? DEFAULT_SOCKET_MODE);
     return 0;
+  }
+
+  private serveDirectly(): void {
+    const { directStreams = [], counts, log, maxReceiveBytes, validate } = this.settings;
+    if (directStreams.length === 0) return;
+    const isRevoked = revocationOf(this.settings);
+    const isDirect = serveDirectly(this.server, directStreams, {
+      log,
+      maxReceiveBytes: maxReceiveBytes ?? DEFAULT_MAX_REQUEST_BYTES,
+      refusal: (stream) => {
+        if (isRevoked !== undefined && isRevokedClient(stream, isRevoked)) return REVOKED;
+        return this.bucket?.tryTake() === false ? TOO_MANY : undefined;
+      },
+      violation: validate === false ? () => undefined : violationOf,
+      countsOf: (definition) => counts?.of(definition),
+    });
+    if (!isDirect) log.warn({}, 'this version of grpc-js does not show its streams: they take the slower way');
   }
 
   /** What health checks answer from now on, for every name. */
@@ -170,9 +203,20 @@ function routeLibraryLog(log: RpcLog): void {
   setLogger({ error: write('warn'), info: write('debug'), debug: write('debug') });
 }
 
-function channelOptions(settings: ServerSettings): ChannelOptions {
-  const rate = settings.requestRateLimit ?? DEFAULT_REQUEST_RATE_LIMIT;
-  const isRevoked = settings.tls && 'live' in settings.tls ? settings.tls.isRevoked : undefined;
+function revocationOf({ tls }: ServerSettings): ((serial: string) => boolean) | undefined {
+  return tls && 'live' in tls ? tls.isRevoked : undefined;
+}
+
+/** As grpc-js: only a certificate that was checked counts. */
+function isRevokedClient({ session }: ServerHttp2Stream, isRevoked: (serial: string) => boolean): boolean {
+  const socket = session?.socket;
+  if (!(socket instanceof TLSSocket) || !socket.authorized) return false;
+  const serial = socket.getPeerCertificate().serialNumber as string | undefined;
+  return serial !== undefined && isRevoked(serial.toLowerCase());
+}
+
+function channelOptions(settings: ServerSettings, bucket: TokenBucket | undefined): ChannelOptions {
+  const isRevoked = revocationOf(settings);
   return {
     'grpc.max_receive_message_length': settings.maxReceiveBytes ?? DEFAULT_MAX_REQUEST_BYTES,
     'grpc.max_concurrent_streams': MAX_CONCURRENT_STREAMS,
@@ -183,7 +227,7 @@ function channelOptions(settings: ServerSettings): ChannelOptions {
     interceptors: [
       ...(settings.counts === undefined ? [] : [countingInterceptor(settings.counts)]),
       ...(isRevoked === undefined ? [] : [revocationInterceptor(isRevoked)]),
-      ...(rate > 0 ? [rateLimitInterceptor(new TokenBucket(rate))] : []),
+      ...(bucket === undefined ? [] : [rateLimitInterceptor(bucket)]),
       ...(settings.validate === false ? [] : [validationInterceptor()]),
     ],
   };

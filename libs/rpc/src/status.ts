@@ -1,3 +1,4 @@
+import type { OutgoingHttpHeaders } from 'node:http2';
 import { Metadata, status as Status, type StatusObject } from '@grpc/grpc-js';
 import { DfError, grpcStatusOf } from '@dragonfly/errors';
 import { MAX_STATUS_DETAILS_BYTES, MAX_STATUS_TEXT_LENGTH } from './limits.js';
@@ -18,6 +19,11 @@ export function callStatus(code: Status, message: string, detailsBytes?: Uint8Ar
   }
   // grpc-js runs encodeURI on the text, which throws on a lone surrogate.
   return { code, details: message.slice(0, MAX_STATUS_TEXT_LENGTH).toWellFormed(), metadata };
+}
+
+/** A status as HTTP/2 trailers, in the form that grpc-js gives them. */
+export function trailersOf({ code, details, metadata }: CallStatus): OutgoingHttpHeaders {
+  return { 'grpc-status': code, 'grpc-message': encodeURI(details), ...metadata.toHttp2Headers() };
 }
 
 /**

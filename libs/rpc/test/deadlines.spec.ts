@@ -1,6 +1,6 @@
 import { schedulerV2 } from '@dragonfly/proto';
 import { handleBidi, handleUnary } from '../src/index.js';
-import { CapturedLog, CleanUp, RawCall, startScheduler } from './harness.js';
+import { CapturedLog, CleanUp, RawCall, startScheduler, STREAM_WAYS } from './harness.js';
 
 const cleanUp = new CleanUp();
 afterEach(() => cleanUp.run());
@@ -8,22 +8,26 @@ const log = new CapturedLog();
 const statTask = schedulerV2.StatTaskRequest.encode({ hostId: 'h', taskId: 't' }).finish();
 
 /** Answers StatTask when told; streams end when the client half-closes. */
-async function startSlowScheduler() {
+async function startSlowScheduler(servesStreamsDirectly = false) {
   const answer = Promise.withResolvers<void>();
-  const fixture = await startScheduler(cleanUp, {
-    announcePeer: handleBidi((stream) => stream.onEnd(() => stream.end()), log),
-    statTask: handleUnary(async () => {
-      await answer.promise;
-      return {};
-    }, log),
-  });
+  const fixture = await startScheduler(
+    cleanUp,
+    {
+      announcePeer: handleBidi((stream) => stream.onEnd(() => stream.end()), log),
+      statTask: handleUnary(async () => {
+        await answer.promise;
+        return {};
+      }, log),
+    },
+    { servesStreamsDirectly },
+  );
   cleanUp.add(() => answer.resolve());
   return { ...fixture, answer };
 }
 
 describe('the grpc-timeout header', () => {
-  it('does not end a stream, but does end a unary call of the same timeout', async () => {
-    const { port } = await startSlowScheduler();
+  it.each(STREAM_WAYS)('does not end a stream over %s, but does end a unary call', async (_, isDirect) => {
+    const { port } = await startSlowScheduler(isDirect);
     const stream = new RawCall(port, '/scheduler.v2.Scheduler/AnnouncePeer', { 'grpc-timeout': '300m' });
     await stream.opened();
     const call = new RawCall(port, '/scheduler.v2.Scheduler/StatTask', { 'grpc-timeout': '300m' });

@@ -44,6 +44,12 @@ export async function temporaryDirectory(cleanUp: CleanUp): Promise<string> {
   return directory;
 }
 
+/** Both ways in which a bidirectional method is served have to do the same. */
+export const STREAM_WAYS = [
+  ['grpc-js', false],
+  ['node:http2 directly', true],
+] as const;
+
 export interface SchedulerFixture {
   readonly server: GrpcServer;
   readonly client: schedulerV2.SchedulerClient;

@@ -13,7 +13,7 @@ import {
   type ServerStream,
   unary,
 } from '../src/index.js';
-import { CapturedLog, CleanUp, startScheduler } from './harness.js';
+import { CapturedLog, CleanUp, startScheduler, STREAM_WAYS } from './harness.js';
 
 const cleanUp = new CleanUp();
 afterEach(() => cleanUp.run());
@@ -225,19 +225,23 @@ describe('handlers', () => {
   });
 });
 
-describe('bidirectional calls', () => {
+describe.each(STREAM_WAYS)('bidirectional calls over %s', (_, servesStreamsDirectly) => {
   it('send and receive independently, and end when the server says so', async () => {
-    const { client, log } = await startScheduler(cleanUp, {
-      announcePeer: handleBidi<Announce, Answer>((stream) => {
-        let count = 0;
-        stream.onMessage(({ peerId }) => {
-          stream.send({
-            response: { $case: 'needBackToSourceResponse', value: { description: `${peerId} ${++count}` } },
+    const { client, log } = await startScheduler(
+      cleanUp,
+      {
+        announcePeer: handleBidi<Announce, Answer>((stream) => {
+          let count = 0;
+          stream.onMessage(({ peerId }) => {
+            stream.send({
+              response: { $case: 'needBackToSourceResponse', value: { description: `${peerId} ${++count}` } },
+            });
+            if (count === 2) stream.end();
           });
-          if (count === 2) stream.end();
-        });
-      }, new CapturedLog()),
-    });
+        }, new CapturedLog()),
+      },
+      { servesStreamsDirectly },
+    );
     const call = BidiCall.open<Announce, Answer>(client.announcePeer.bind(client));
     await call.send(started);
     await call.send(started);
@@ -253,19 +257,23 @@ describe('bidirectional calls', () => {
   it('tell a half-close from a reset', async () => {
     const events: string[] = [];
     let over = Promise.withResolvers<void>();
-    const { client, port } = await startScheduler(cleanUp, {
-      announcePeer: handleBidi<Announce, Answer>((stream) => {
-        stream.onEnd(() => {
-          events.push('end');
-          stream.end();
-          over.resolve();
-        });
-        stream.onCancel(() => {
-          events.push('cancel');
-          over.resolve();
-        });
-      }, new CapturedLog()),
-    });
+    const { client, port } = await startScheduler(
+      cleanUp,
+      {
+        announcePeer: handleBidi<Announce, Answer>((stream) => {
+          stream.onEnd(() => {
+            events.push('end');
+            stream.end();
+            over.resolve();
+          });
+          stream.onCancel(() => {
+            events.push('cancel');
+            over.resolve();
+          });
+        }, new CapturedLog()),
+      },
+      { servesStreamsDirectly },
+    );
     const call = BidiCall.open<Announce, Answer>(client.announcePeer.bind(client));
     call.finish();
     expect(await call.messages().next()).toEqual({ done: true, value: undefined });
@@ -285,11 +293,15 @@ describe('bidirectional calls', () => {
 
   it('end with the error that the handler throws', async () => {
     const log = new CapturedLog();
-    const { client } = await startScheduler(cleanUp, {
-      announcePeer: handleBidi(() => {
-        throw new DfError('not-found', 'no such peer');
-      }, log),
-    });
+    const { client } = await startScheduler(
+      cleanUp,
+      {
+        announcePeer: handleBidi(() => {
+          throw new DfError('not-found', 'no such peer');
+        }, log),
+      },
+      { servesStreamsDirectly },
+    );
     const call = BidiCall.open<Announce, Answer>(client.announcePeer.bind(client));
     await expect(call.messages().next()).rejects.toMatchObject({ code: 'not-found', message: 'no such peer' });
   });

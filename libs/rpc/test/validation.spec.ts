@@ -1,6 +1,6 @@
 import { schedulerV2 } from '@dragonfly/proto';
 import { BidiCall, handleBidi, handleUnary, unary } from '../src/index.js';
-import { aHost, CapturedLog, CleanUp, startScheduler } from './harness.js';
+import { aHost, CapturedLog, CleanUp, startScheduler, STREAM_WAYS } from './harness.js';
 
 const cleanUp = new CleanUp();
 afterEach(() => cleanUp.run());
@@ -33,16 +33,20 @@ describe('request validation', () => {
     expect(calls).toBe(1);
   });
 
-  it('ends a stream at the first bad message and tells the handler', async () => {
+  it.each(STREAM_WAYS)('ends a stream over %s at the first bad message and tells the handler', async (_, isDirect) => {
     const seen: string[] = [];
     const cancelled = Promise.withResolvers<void>();
-    const { client } = await startScheduler(cleanUp, {
-      announcePeer: handleBidi<Announce, schedulerV2.AnnouncePeerResponse>((stream) => {
-        stream.onMessage((message) => seen.push(message.request?.$case ?? 'none'));
-        stream.onEnd(() => seen.push('end'));
-        stream.onCancel(cancelled.resolve);
-      }, log),
-    });
+    const { client } = await startScheduler(
+      cleanUp,
+      {
+        announcePeer: handleBidi<Announce, schedulerV2.AnnouncePeerResponse>((stream) => {
+          stream.onMessage((message) => seen.push(message.request?.$case ?? 'none'));
+          stream.onEnd(() => seen.push('end'));
+          stream.onCancel(cancelled.resolve);
+        }, log),
+      },
+      { servesStreamsDirectly: isDirect },
+    );
     const call = BidiCall.open(client.announcePeer.bind(client));
     await call.send({
       hostId: 'h',

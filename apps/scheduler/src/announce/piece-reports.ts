@@ -1,4 +1,3 @@
-import { asPeerId } from '@dragonfly/ids';
 import { commonV2, durationToMs, type schedulerV2 } from '@dragonfly/proto';
 import type { Peer } from '@dragonfly/scheduling';
 import { hostTypeOf } from '../metrics.js';
@@ -35,7 +34,7 @@ export function pieceFinished(
       createdAtMs: piece.createdAt?.getTime() ?? nowMs,
     });
   } else if (piece.parentId !== undefined && piece.parentId !== '') {
-    parent = parentOf(state, peer, piece.parentId);
+    parent = parentOf(peer, piece.parentId);
     if (parent !== undefined) {
       parent.updatedAtMs = nowMs;
       parent.host.updatedAtMs = nowMs;
@@ -62,7 +61,7 @@ export function pieceFailed(state: SchedulerState, peer: Peer, request: schedule
     state.log.debug({ peerId: peer.id, parentId: request.parentId }, 'piece failure that is not temporary');
     return;
   }
-  const parent = parentOf(state, peer, request.parentId);
+  const parent = parentOf(peer, request.parentId);
   state.records.pieceFailed(peer, request.parentId, parent);
   if (parent !== undefined) parent.host.uploadFailedCount += 1;
   peer.blockParent(request.parentId);
@@ -78,7 +77,7 @@ export function pieceBackToSourceFailed(state: SchedulerState, peer: Peer): void
 }
 
 /** The parent that a report names; only a parent that this peer was given is touched by what it says. */
-function parentOf(state: SchedulerState, peer: Peer, parentId: string): Peer | undefined {
-  const parent = state.resources.peers.get(asPeerId(parentId));
-  return parent !== undefined && peer.parents.includes(parent) ? parent : undefined;
+function parentOf(peer: Peer, parentId: string): Peer | undefined {
+  for (const parent of peer.parents) if (parent.id === parentId) return parent;
+  return undefined;
 }

@@ -1,5 +1,6 @@
 import { Host, Peer, Task } from '../gen/common/v2/common.js';
 import type { AnnouncePeerResponse } from '../gen/scheduler/v2/scheduler.js';
+import { encodeMessage } from '../serialize.js';
 
 /*
  * An answer names three parents, and most of its bytes say what their hosts have announced and what the task is. Hosts
@@ -27,9 +28,9 @@ export function encodeCandidateParents({ response }: AnnouncePeerResponse): Buff
   for (const parent of response.value.candidateParents) {
     if (parent.task !== task) {
       task = parent.task;
-      taskField = task === undefined ? EMPTY : field(TAG.task, Task.encode(task).finish());
+      taskField = task === undefined ? EMPTY : field(TAG.task, encodeMessage(Task, task));
     }
-    const own = Peer.encode({ ...parent, task: undefined, host: undefined }).finish();
+    const own = encodeMessage(Peer, { ...parent, task: undefined, host: undefined });
     const host = parent.host === undefined ? EMPTY : hostField(parent.host);
     parts.push(own, taskField, host);
     const length = own.length + taskField.length + host.length;
@@ -54,7 +55,7 @@ const EMPTY = new Uint8Array(0);
 function hostField(host: Host): Uint8Array {
   let bytes = hostFields.get(host);
   if (bytes === undefined) {
-    bytes = field(TAG.host, Host.encode(host).finish());
+    bytes = field(TAG.host, encodeMessage(Host, host));
     hostFields.set(host, bytes);
   }
   return bytes;
