@@ -9,8 +9,8 @@ import {
   signRequest,
 } from '@dragonfly/certificates';
 import { schedulerV2 } from '@dragonfly/proto';
-import { createGrpcClient, handleUnary, LiveCertificates, unary } from '../src/index.js';
-import { CapturedLog, CleanUp, startScheduler } from './harness.js';
+import { BidiCall, createGrpcClient, handleBidi, handleUnary, LiveCertificates, unary } from '../src/index.js';
+import { CapturedLog, CleanUp, startScheduler, STREAM_WAYS } from './harness.js';
 
 const HOUR_MS = 3_600_000;
 const cleanUp = new CleanUp();
@@ -119,6 +119,33 @@ describe('certificates in files', () => {
     const ask = (): Promise<unknown> =>
       unary(client.statTask.bind(client), { hostId: 'h', taskId: 't' }, { deadlineMs: 5000 });
     await expect(ask()).resolves.toMatchObject({ id: 'secret' });
+    revoked.add(serial);
+    await expect(ask()).rejects.toMatchObject({ code: 'unauthenticated' });
+  });
+
+  it.each(STREAM_WAYS)('open streams over %s until they are revoked', async (_, servesStreamsDirectly) => {
+    const authority = await createAuthority('one');
+    const [serverFiles, clientFiles] = [new MemberFiles(), new MemberFiles()];
+    await serverFiles.issue(authority);
+    const serial = await clientFiles.issue(authority);
+    const revoked = new Set<string>();
+    const tls = {
+      live: await LiveCertificates.load(serverFiles.files, log),
+      isRevoked: (one: string) => revoked.has(one),
+    };
+    const announcePeer = handleBidi<schedulerV2.AnnouncePeerRequest, schedulerV2.AnnouncePeerResponse>((stream) => {
+      stream.onEnd(() => stream.end());
+    }, log);
+    const { port } = await startScheduler(cleanUp, { announcePeer }, { tls, servesStreamsDirectly });
+    const live = await LiveCertificates.load(clientFiles.files, log);
+    const client = createGrpcClient(schedulerV2.SchedulerClient, `127.0.0.1:${port}`, { tls: { live } });
+    cleanUp.add(() => client.close());
+    const ask = (): Promise<unknown> => {
+      const call = BidiCall.open(client.announcePeer.bind(client));
+      call.finish();
+      return call.messages().next();
+    };
+    await expect(ask()).resolves.toMatchObject({ done: true });
     revoked.add(serial);
     await expect(ask()).rejects.toMatchObject({ code: 'unauthenticated' });
   });
