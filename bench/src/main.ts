@@ -36,6 +36,7 @@ function commandLine() {
         quick: { type: 'boolean', default: false },
         rounds: { type: 'string' },
         real: { type: 'string' },
+        reference: { type: 'string' },
         dir: { type: 'string', default: tmpdir() },
         json: { type: 'string' },
         help: { type: 'boolean', default: false },
