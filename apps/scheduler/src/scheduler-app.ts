@@ -4,7 +4,7 @@ import { type DynamicModule, type INestMicroservice, Module } from '@nestjs/comm
 import { NestFactory } from '@nestjs/core';
 import { extJobs, extPush, extRecords, extSource, fastSchedulerService } from '@dragonfly/proto';
 import { AddressGuard } from '@dragonfly/registry';
-import { directMethod } from '@dragonfly/rpc';
+import { directMethod, hostPort } from '@dragonfly/rpc';
 import { callMetrics } from '@dragonfly/rpc/metrics';
 import { GrpcExceptionFilter, type NestGrpcOptions, nestGrpcOptions } from '@dragonfly/rpc/nest';
 import { type Clock, systemClock } from '@dragonfly/scheduling';
@@ -94,6 +94,8 @@ export class SchedulerApp {
       remoteIp: identityOf(config, config.server.port).ip,
       registryGuard: new AddressGuard(config.job.registry),
       durableKv,
+      sharedKv: kv,
+      ...nameOf(config),
       recordsDir: config.records.enable ? path.join(dataDirOf(config, options.isRoot), 'records') : undefined,
       clock,
       random: Math.random,
@@ -140,7 +142,7 @@ export class SchedulerApp {
             core.announcePeer(stream);
           }),
         ],
-        url: formatAddress(listenIpOf(config), config.server.port),
+        url: hostPort(listenIpOf(config), config.server.port),
         log,
         requestRateLimit: config.server.requestRateLimit,
         ...(config.metrics.enable ? { counts: callMetrics(core.state.metrics.registry) } : {}),
@@ -176,6 +178,12 @@ export class SchedulerApp {
     this.readiness.set('grpc-serving', false, 'stopping');
     await this.stopAll();
   }
+}
+
+/** Under which name the other schedulers hear of this one: the same after a restart, where its port is. */
+function nameOf(config: SchedulerConfig): { readonly name?: string } {
+  const { hostname, ip, port } = identityOf(config, config.server.port);
+  return port === 0 ? {} : { name: `${hostname}@${hostPort(ip, port)}` };
 }
 
 /**
@@ -280,8 +288,4 @@ class SchedulerModule {
       providers: [{ provide: SchedulerCore, useValue: core }],
     };
   }
-}
-
-function formatAddress(ip: string, port: number): string {
-  return ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`;
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { AddressGuard } from '@dragonfly/registry';
 import {
   type Clock,
@@ -15,8 +16,10 @@ import { type JobRunner, Turns } from './announce/turns.js';
 import type { SchedulerConfig } from './config/scheduler-config.js';
 import type { DynamicSettings } from './dynconfig/dynamic-config.js';
 import { GarbageCollector } from './garbage-collector.js';
+import { Holders } from './holders/holders.js';
 import { HostService } from './hosts/host-service.js';
 import { createJobs, type Jobs } from './jobs/create-jobs.js';
+import { GrpcDaemons } from './jobs/daemons.js';
 import { CountedAuthority, scrapedCounter } from './metrics/own-metrics.js';
 import { SchedulerMetrics } from './metrics.js';
 import { DownloadRecorder } from './records/download-recorder.js';
@@ -24,7 +27,7 @@ import { Records } from './records/records.js';
 import { ParentPusher } from './push/parent-pusher.js';
 import { Subscribers } from './push/subscribers.js';
 import { DurableEngines } from './persistent/durable-engine.js';
-import type { SchedulerState } from './scheduler-state.js';
+import { deletePeer, type SchedulerState } from './scheduler-state.js';
 import { type SeedCounts, SeedDirectory } from './seeds/seed-directory.js';
 import type { SeedProbe } from './seeds/seed-probe.js';
 import { GrpcSeedGateway } from './seeds/seed-trigger.js';
@@ -56,6 +59,10 @@ export interface SchedulerCoreOptions {
   readonly turns?: JobRunner;
   /** Where persistent tasks are kept; whoever made it closes it. @default the memory of this process */
   readonly durableKv?: Kv | undefined;
+  /** Shared with the other schedulers of the cluster; undefined when this one is alone. */
+  readonly sharedKv?: Kv | undefined;
+  /** Tells this scheduler from the others. @default one that no other has */
+  readonly name?: string;
   /** Where download records are kept; undefined = they are not. */
   readonly recordsDir?: string | undefined;
   readonly clock: Clock;
@@ -82,6 +89,7 @@ export class SchedulerCore {
   readonly subscribers: Subscribers;
   readonly #pusher: ParentPusher;
   readonly #leases: SourceLeaseTable;
+  readonly #holders: Holders | undefined;
   readonly durable: DurableEngines;
   readonly #seeds: SeedDirectory;
   readonly #gateway: GrpcSeedGateway;
@@ -125,6 +133,8 @@ export class SchedulerCore {
     const pusher = new ParentPusher({ scheduler: () => scheduler, subscribers: this.subscribers, hosts, clock });
     this.#pusher = pusher;
     this.#leases = options.source.leases;
+    const leases = new CountedAuthority(options.source.leases, metrics.registry);
+    this.#holders = this.#openHolders(options, resources, () => scheduler);
     const scheduler: ParentScheduler = new ParentScheduler({
       clock,
       random: options.random,
@@ -137,6 +147,7 @@ export class SchedulerCore {
       },
       onParentFound: (task) => {
         pusher.parentsFound(task);
+        this.#holders?.changed(task);
       },
       onParentGone: (parent, children) => {
         pusher.parentGone(parent, children);
@@ -147,7 +158,7 @@ export class SchedulerCore {
         unusableHolderWaitMs: config.scheduler.retryBackToSourceLimit * config.scheduler.retryInterval,
         backToSourceCount: Math.min(config.scheduler.backToSourceCount, config.scheduler.sourceLease.readers),
       },
-      authority: new CountedAuthority(options.source.leases, metrics.registry),
+      authority: this.#holders?.asking(leases) ?? leases,
     });
     this.records =
       options.recordsDir === undefined
@@ -164,6 +175,7 @@ export class SchedulerCore {
       metrics,
       turns: options.turns ?? new Turns(),
       strategies,
+      guests: this.#holders?.guests,
       log,
     };
     this.durable = new DurableEngines({
@@ -179,6 +191,7 @@ export class SchedulerCore {
     this.stat = new StatService(this.state);
     registerSourceMetrics(metrics.registry, {
       leases: () => options.source.leases.count,
+      guests: () => this.#holders?.guests.takenInCount ?? 0,
       subscribers: () => this.subscribers.count,
     });
     this.source = new SourceService({ leases: options.source.leases, resources, scheduler, clock, log });
@@ -203,6 +216,30 @@ export class SchedulerCore {
     return session;
   }
 
+  /** What the schedulers of a cluster tell each other; nothing for one that is alone. */
+  #openHolders(
+    options: SchedulerCoreOptions,
+    resources: Resources,
+    scheduler: () => ParentScheduler,
+  ): Holders | undefined {
+    const { sharedKv, config, clock, log, remoteIp, seedTls, peerTls } = options;
+    if (sharedKv === undefined) return undefined;
+    const stallTimeoutMs = config.scheduler.gc.pieceDownloadTimeout;
+    return new Holders({
+      records: sharedKv.records,
+      clusterId: config.manager.schedulerClusterID,
+      name: options.name ?? randomUUID(),
+      resources,
+      scheduler,
+      daemons: new GrpcDaemons({ remoteIp, seedTls, peerTls, stallTimeoutMs }),
+      remove: (peer) => {
+        deletePeer(this.state, peer);
+      },
+      clock,
+      log,
+    });
+  }
+
   /** Ends every stream and everything that runs in the background. */
   stop(): void {
     this.garbage.stop();
@@ -211,6 +248,7 @@ export class SchedulerCore {
     // First: the end of one stream would otherwise answer peers that wait for it.
     this.state.scheduler.close();
     for (const session of [...this.#sessions]) session.shutDown();
+    this.#holders?.close();
     this.source.close();
     this.#pusher.close();
     this.subscribers.close();

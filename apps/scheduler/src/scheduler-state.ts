@@ -3,6 +3,7 @@ import type { PeerId } from '@dragonfly/ids';
 import type { ApplicationPriority, Clock, Host, ParentScheduler, Peer, Resources } from '@dragonfly/scheduling';
 import type { Logger } from '@dragonfly/telemetry';
 import type { JobRunner } from './announce/turns.js';
+import type { GuestPeers } from './holders/guest-peers.js';
 import type { SchedulerMetrics } from './metrics.js';
 import type { DownloadRecorder } from './records/download-recorder.js';
 import type { StrategyDesk } from './strategies/strategy-desk.js';
@@ -24,6 +25,8 @@ export interface SchedulerState {
   /** Spreads the messages of announce streams over turns of the event loop. */
   readonly turns: JobRunner;
   readonly strategies: StrategyDesk;
+  /** Peers that other schedulers of the cluster serve; undefined when this one is alone. */
+  readonly guests: GuestPeers | undefined;
   readonly log: Logger;
 }
 

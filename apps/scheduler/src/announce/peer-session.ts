@@ -142,7 +142,7 @@ export class PeerSession {
     }
     const known = state.resources.peers.get(asPeerId(message.peerId));
     // A second registration of the same id is a mistake of the caller; the running download is not to suffer from it.
-    if (known !== undefined) {
+    if (known !== undefined && state.guests?.giveWay(known) !== true) {
       throw new DfError(
         'internal',
         `event RegisterNormal inappropriate in current state ${known.state} of peer ${known.id}`,

@@ -1,5 +1,5 @@
 import { dfdaemonV2, type commonV2 } from '@dragonfly/proto';
-import { type ClientTls, createGrpcClient, readStream, unary } from '@dragonfly/rpc';
+import { type ClientTls, createGrpcClient, hostPort, readStream, unary } from '@dragonfly/rpc';
 import type { Host } from '@dragonfly/scheduling';
 
 /** Time for a question that a daemon answers from memory. */
@@ -136,8 +136,7 @@ export class GrpcDaemons extends Daemons {
   async #with<Result>(host: Host, use: (client: dfdaemonV2.DfdaemonUploadClient) => Promise<Result>): Promise<Result> {
     const { ip, port, isSeed } = host.facts;
     const tls = isSeed ? this.options.seedTls : this.options.peerTls;
-    const address = ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`;
-    const client = createGrpcClient(dfdaemonV2.DfdaemonUploadClient, address, tls === undefined ? {} : { tls });
+    const client = createGrpcClient(dfdaemonV2.DfdaemonUploadClient, hostPort(ip, port), tls === undefined ? {} : { tls });
     try {
       return await use(client);
     } finally {

@@ -1,4 +1,4 @@
-import { type ClientTls, createGrpcClient, readStream, unary } from '@dragonfly/rpc';
+import { type ClientTls, createGrpcClient, hostPort, readStream, unary } from '@dragonfly/rpc';
 import { type commonV2, dfdaemonV2 } from '@dragonfly/proto';
 import type { DurableTask } from './durable-records.js';
 
@@ -76,10 +76,9 @@ export class GrpcReplicaGateway implements ReplicaGateway {
 
   async #with(host: commonV2.Host, run: (client: dfdaemonV2.DfdaemonUploadClient) => Promise<void>): Promise<void> {
     const { tls } = this.options;
-    const ip = host.ip.includes(':') ? `[${host.ip}]` : host.ip;
     const client = createGrpcClient(
       dfdaemonV2.DfdaemonUploadClient,
-      `${ip}:${host.downloadPort}`,
+      hostPort(host.ip, host.downloadPort),
       tls === undefined ? {} : { tls },
     );
     try {

@@ -1,4 +1,5 @@
 import { StathatRing } from '@dragonfly/hashring';
+import { hostPort } from '@dragonfly/rpc';
 import type { HostId } from '@dragonfly/ids';
 import type { Clock, Host, Timer } from '@dragonfly/scheduling';
 import type { Logger } from '@dragonfly/telemetry';
@@ -164,5 +165,5 @@ export class SeedDirectory {
 /** `ip:port` of a host's gRPC service, IPv6 in brackets. */
 export function addressOf(host: Host): string {
   const { ip, port } = host.facts;
-  return ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`;
+  return hostPort(ip, port);
 }

@@ -65,12 +65,12 @@ export class TestCluster implements AsyncDisposable {
   }
 
   /** A peer of a task on a host of its own (or a named one), its stream open and nothing said. */
-  async peer(taskId: string, hostId?: string): Promise<TestPeer> {
+  async peer(taskId: string, hostId?: string, peerId?: string): Promise<TestPeer> {
     const number = this.#serial++;
     const peer = new TestPeer(this.client, {
       hostId: hostId ?? (await this.host(`host-${number}`)),
       taskId,
-      peerId: `peer-${number}`,
+      peerId: peerId ?? `peer-${number}`,
     });
     this.#peers.push(peer);
     return peer;

@@ -1,0 +1,138 @@
+import { setImmediate as settle } from 'node:timers/promises';
+import { asPeerId } from '@dragonfly/ids';
+import { ParentScheduler, type Peer, Resources, defaultStrategy, noSeeds, type Task } from '@dragonfly/scheduling';
+import { aHost, aTask, FakeClock } from '@dragonfly/scheduling/testing';
+import { silentLogger } from '@dragonfly/telemetry';
+import { GuestPeers, type Holding } from './guest-peers.js';
+
+const CONFIRM_MS = 2 * 60_000;
+const SWEEP_MS = 30_000;
+
+describe('GuestPeers', () => {
+  let clock: FakeClock;
+  let resources: Resources;
+  let scheduler: ParentScheduler;
+  let guests: GuestPeers;
+  let task: Task;
+  let holding: Holding;
+  let pieceLengthBytes: number;
+
+  beforeEach(() => {
+    clock = new FakeClock();
+    resources = new Resources();
+    scheduler = new ParentScheduler({
+      clock,
+      random: () => 0.5,
+      seeds: noSeeds,
+      limits: () => ({ candidateParentLimit: 3, filterParentLimit: 15, peerUploadLimit: 200, seedUploadLimit: 2000 }),
+      strategyFor: () => defaultStrategy,
+      sourceLimits: { stallTimeoutMs: 60_000, waitTimeoutMs: 25_000, unusableHolderWaitMs: 2000, backToSourceCount: 1 },
+    });
+    task = aTask();
+    resources.tasks.set(task.id, task);
+    const host = aHost({}, 'holder-host');
+    resources.hosts.set(host.id, host);
+    holding = 'complete';
+    pieceLengthBytes = task.pieceLengthBytes;
+    guests = new GuestPeers({
+      board: {
+        ask: async () => [
+          {
+            contentLengthBytes: task.contentLengthBytes ?? 0,
+            pieceLengthBytes,
+            pieceCount: task.pieceCount,
+            holders: [
+              { hostId: host.id, peerId: 'holder', isComplete: true },
+              { hostId: 'not-announced-here', peerId: 'stranger', isComplete: true },
+            ],
+          },
+        ],
+      },
+      resources,
+      scheduler: () => scheduler,
+      check: async () => holding,
+      remove: (peer) => {
+        scheduler.removing(peer);
+        resources.removePeer(peer);
+      },
+      clock,
+      log: silentLogger(),
+    });
+  });
+  afterEach(() => {
+    guests.close();
+    scheduler.close();
+  });
+
+  const guest = (): Peer | undefined => resources.peers.get(asPeerId('holder'));
+
+  async function pass(durationMs: number): Promise<void> {
+    // A sweep sets the timer of the next one when it has ended.
+    for (let passedMs = 0; passedMs < durationMs; passedMs += SWEEP_MS) {
+      clock.advance(SWEEP_MS);
+      for (let turn = 0; turn < 10; turn += 1) await settle();
+    }
+  }
+
+  function childOf(parent: Peer): Peer {
+    const host = aHost();
+    resources.hosts.set(host.id, host);
+    const child = resources.createPeer({ id: asPeerId('child'), task, host }, clock.nowMs());
+    child.apply('RegisterNormal', clock.nowMs());
+    task.attachToParents(child, [parent]);
+    return child;
+  }
+
+  it('offers a host that says it has the task, and none that has not announced itself here', async () => {
+    await guests.lookFor(task.id);
+    expect(task.offerable).toEqual([guest()]);
+    expect(guest()?.state).toBe('Succeeded');
+    expect(guests.takenInCount).toBe(1);
+  });
+
+  it('offers one that has a part as one that is at the source, without taking a lease for it', async () => {
+    holding = 'part';
+    await guests.lookFor(task.id);
+    expect(guest()?.state).toBe('BackToSource');
+    expect(task.offerable).toEqual([guest()]);
+    expect(task.backToSourcePeers.size).toBe(0);
+    expect(scheduler.leaseOf(task)).toBeUndefined();
+  });
+
+  it('offers nobody who has lost the task, or has another content under its id', async () => {
+    holding = 'none';
+    await guests.lookFor(task.id);
+    holding = 'complete';
+    pieceLengthBytes *= 2;
+    await guests.lookFor(task.id);
+    expect(task.peers.size).toBe(0);
+  });
+
+  it('forgets a guest that nobody fetches from', async () => {
+    await guests.lookFor(task.id);
+    await pass(CONFIRM_MS + SWEEP_MS);
+    expect(guest()).toBeUndefined();
+  });
+
+  it('asks a guest again that somebody fetches from, and keeps it only if it still has the task', async () => {
+    await guests.lookFor(task.id);
+    const parent = guest();
+    if (parent === undefined) throw new Error('no guest');
+    const child = childOf(parent);
+    await pass(CONFIRM_MS + SWEEP_MS);
+    expect(guest()).toBe(parent);
+    holding = 'none';
+    await pass(CONFIRM_MS + SWEEP_MS);
+    expect(guest()).toBeUndefined();
+    expect(child.parents).toEqual([]);
+  });
+
+  it('gives way to the peer itself, and to nobody for a peer that is no guest', async () => {
+    await guests.lookFor(task.id);
+    const parent = guest();
+    if (parent === undefined) throw new Error('no guest');
+    expect(guests.giveWay(parent)).toBe(true);
+    expect(guests.giveWay(parent)).toBe(false);
+    expect(resources.peers.size).toBe(0);
+  });
+});
