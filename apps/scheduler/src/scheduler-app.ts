@@ -79,6 +79,7 @@ export class SchedulerApp {
     const durableKv = openKv(config, log, PERSISTENT_TASKS_DB);
     const source = await SourceControl.open({
       config,
+      override: settings.sourceOverride,
       store: kv?.store,
       dataDir: dataDirOf(config, options.isRoot),
       clock,

@@ -156,7 +156,9 @@ export class SchedulerCore {
         stallTimeoutMs: config.scheduler.sourceLease.stallTimeout,
         waitTimeoutMs: config.scheduler.waitTimeout,
         unusableHolderWaitMs: config.scheduler.retryBackToSourceLimit * config.scheduler.retryInterval,
-        backToSourceCount: Math.min(config.scheduler.backToSourceCount, config.scheduler.sourceLease.readers),
+        get backToSourceCount() {
+          return Math.min(config.scheduler.backToSourceCount, options.source.readers());
+        },
       },
       authority: this.#holders?.asking(leases) ?? leases,
     });

@@ -15,6 +15,11 @@ export interface CandidateLimits {
 
 /** Peers that are looked at for each one that is scored; bounds the work when most of them cannot be used. */
 const MAX_LOOKS_PER_SCORED = 8;
+/**
+ * Of the peers that are drawn from, as many are exchanged as the answer names, so that each is given about one child before
+ * its place is another's, and one for so many draws: seldom enough not to matter for what a decision costs.
+ */
+const DRAWS_PER_RENEWAL = 128;
 /** Descendants of a child that are looked up, so that a decision costs the same whatever hangs below the child. */
 const MAX_DESCENDANTS = 1000;
 
@@ -36,16 +41,27 @@ export function selectParents(
   const { task } = child;
   const isDescendant = descendantCheck(child);
   const good: Peer[] = [];
-  const poor: Peer[] = [];
+  const poor = new Set<Peer>();
   const looks = limits.filterParentLimit * MAX_LOOKS_PER_SCORED;
-  for (let index = 0; index < looks && good.length < limits.filterParentLimit; index++) {
-    const peer = task.drawOfferable(index, random);
-    if (peer === undefined) break;
-    if (!canBeParent(peer, child) || isDescendant(peer)) continue;
+  let place = 0;
+  let isRenewed = false;
+  let peer = task.drawOfferable(place, random);
+  for (let look = 0; look < looks && peer !== undefined; look++) {
+    const isUsable = canBeParent(peer, child) && !isDescendant(peer);
     // That it can serve was looked at above.
-    (peer.costs.isLastAnOutlier() || isAtUploadLimit(peer, limits) ? poor : good).push(peer);
+    const isGood = isUsable && !peer.costs.isLastAnOutlier() && !isAtUploadLimit(peer, limits);
+    if (isGood) good.push(peer);
+    else if (isUsable) poor.add(peer);
+    if (good.length >= limits.filterParentLimit) break;
+    // One that is no good gives its place up, if there are others than those that are drawn from; once for each place,
+    // so that all are looked at in the end.
+    peer = isGood || isRenewed ? undefined : task.renewOfferable(place, random);
+    isRenewed = peer !== undefined;
+    peer ??= task.drawOfferable(++place, random);
   }
-  const candidates = good.length > 0 ? good : poor.slice(0, limits.filterParentLimit);
+  const renewals = Math.max(limits.candidateParentLimit, good.length / DRAWS_PER_RENEWAL);
+  for (let index = 0; index < Math.min(renewals, good.length); index++) task.renewOfferable(index, random);
+  const candidates = good.length > 0 ? good : [...poor].slice(0, limits.filterParentLimit);
   if (candidates.length <= 1) return candidates;
   return best(candidates, scoresOf(child, candidates, strategy, nowMs), limits.candidateParentLimit);
 }

@@ -146,9 +146,15 @@ export function locationScore(parent: string, child: string): number {
   return equalLeadingElements(parent, child) / MAX_LOCATION_ELEMENTS;
 }
 
+/** From the end, where names of one place differ; without making a text, as below. */
 function equalsIgnoringCase(left: string, right: string): boolean {
-  if (left === right) return true;
-  return left.length === right.length && left.toLowerCase() === right.toLowerCase();
+  if (left.length !== right.length) return false;
+  for (let index = left.length - 1; index >= 0; index--) {
+    const a = left.charCodeAt(index);
+    const b = right.charCodeAt(index);
+    if (a !== b && !isSameLetter(a, b)) return false;
+  }
+  return true;
 }
 
 /** Compares in place, without making a text: this runs for every candidate of every decision. */

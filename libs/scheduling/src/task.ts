@@ -302,6 +302,11 @@ export class Task {
     return this.#offerable.draw(index, random);
   }
 
+  /** Lets another offerable peer take this place of the random order; see {@link OfferableList.renew}. */
+  renewOfferable(index: number, random: () => number): Peer | undefined {
+    return this.#offerable.renew(index, random);
+  }
+
   /**
    * Brings the offerable list up to date after anything about the peer changed.
    *

@@ -41,6 +41,12 @@ const schedulerClusterConfig = {
     algorithm: z.enum(SCHEDULING_STRATEGIES).optional(),
     split: optionalList(z.object({ name: z.enum(SCHEDULING_STRATEGIES), percent: z.number().min(0).max(100) })),
   }),
+  // Ours: how many hosts may read one source, and what an origin may be asked for (bytes a second, requests; 0 = no limit).
+  source_lease: optionalObject({
+    readers: optionalInteger({ min: 1, max: 16 }),
+    origin_bandwidth_limit: optionalInteger({ min: 0, max: Number.MAX_SAFE_INTEGER }),
+    origin_concurrent_requests: optionalInteger({ min: 0, max: 1_000_000 }),
+  }),
 };
 const clientConfig = {
   load_limit: optionalInteger({ min: 1, max: 2_000 }),

@@ -280,6 +280,7 @@ export function clusterBody(row: SchedulerClusterEntity, seedPeerCluster?: SeedP
       filter_parent_limit: row.config['filter_parent_limit'] ?? 0,
       job_rate_limit: row.config['job_rate_limit'] ?? 0,
       ...('scheduling_strategy' in row.config ? { scheduling_strategy: row.config['scheduling_strategy'] } : {}),
+      ...('source_lease' in row.config ? { source_lease: row.config['source_lease'] } : {}),
     },
     seed_peer_cluster_config: limitsBody(seedPeerCluster?.config ?? {}),
     peer_cluster_config: limitsBody(row.clientConfig),

@@ -4,6 +4,7 @@ import { byteSize, duration, host, loadConfig, type LoadedConfig, port } from '@
 import { securitySection } from '@dragonfly/manager-client';
 import { LOG_LEVELS } from '@dragonfly/telemetry';
 import { z } from 'zod';
+import { MAX_READERS } from '../source/source-choice.js';
 import { splitSchema, STRATEGY_NAMES } from '../strategies/strategy-choice.js';
 import { defaultHostname, defaultIp } from './host-identity.js';
 
@@ -88,7 +89,13 @@ const scheduler = z
     sourceLease: z
       .object({
         stallTimeout: duration().default(60_000).describe('a lease without a finished piece for this long is over'),
-        readers: z.coerce.number().int().min(1).max(16).default(1).describe('hosts that may read one source at a time'),
+        readers: z.coerce
+          .number()
+          .int()
+          .min(1)
+          .max(MAX_READERS)
+          .default(1)
+          .describe('hosts that may read one source at a time'),
         ttl: duration()
           .refine((ms) => ms >= 1000, 'must be at least 1s')
           .default(10_000)

@@ -1,6 +1,7 @@
 import { type ApplicationPriority, asPriority, type CandidateLimits } from '@dragonfly/scheduling';
 import type { Logger } from '@dragonfly/telemetry';
 import { z } from 'zod';
+import { type SourceOverride, sourceOverrideSchema } from '../source/source-choice.js';
 import { compilePattern } from './url-pattern.js';
 import { type StrategyOverride, strategyOverrideSchema } from '../strategies/strategy-choice.js';
 
@@ -40,6 +41,8 @@ export const dynamicConfigSchema = z.object({
       filterParentLimit: z.coerce.number().int().default(0),
       /** In place of the strategies of scheduler.yaml; what cannot be read is as good as not said. */
       schedulingStrategy: strategyOverrideSchema.optional().catch(undefined),
+      /** In place of `scheduler.sourceLease` of scheduler.yaml; read by {@link DynamicSettings}, which says what is wrong. */
+      sourceLease: z.unknown().optional(),
     })
     .prefault({}),
   schedulerClusterClientConfig: z.object({ loadLimit: z.coerce.number().int().default(0) }).prefault({}),
@@ -62,6 +65,7 @@ export class DynamicSettings {
   #limits: CandidateLimits = limitsOf(DEFAULT_DYNAMIC_CONFIG);
   #applications: readonly ApplicationPriority[] = [];
   #current = DEFAULT_DYNAMIC_CONFIG;
+  #sourceOverride: SourceOverride | undefined;
 
   constructor(private readonly log: Logger) {}
 
@@ -72,12 +76,17 @@ export class DynamicSettings {
   readonly strategyOverride = (): StrategyOverride | undefined =>
     this.#current.schedulerClusterConfig.schedulingStrategy;
 
+  readonly sourceOverride = (): SourceOverride | undefined => this.#sourceOverride;
+
   get current(): DynamicConfig {
     return this.#current;
   }
 
   apply(config: DynamicConfig): void {
+    const { sourceLease } = config.schedulerClusterConfig;
+    const isNews = JSON.stringify(sourceLease) !== JSON.stringify(this.#current.schedulerClusterConfig.sourceLease);
     this.#current = config;
+    this.#sourceOverride = this.#readSourceOverride(sourceLease, isNews);
     this.#limits = limitsOf(config);
     this.#applications = config.applications.map(({ name, priority }) => ({
       name,
@@ -87,6 +96,21 @@ export class DynamicSettings {
         return pattern === undefined ? [] : [{ pattern, value: asPriority(value) ?? 0 }];
       }),
     }));
+  }
+
+  /** Keys that are wrong are told once and count as not said; the others hold. */
+  #readSourceOverride(value: unknown, isNews: boolean): SourceOverride | undefined {
+    if (value === undefined || value === null) return undefined;
+    const { success, data, error } = sourceOverrideSchema.safeParse(value);
+    if (success) return data;
+    const wrong = new Set(error.issues.map(({ path }) => String(path[0] ?? '')));
+    if (isNews) {
+      const problems = error.issues.map(({ path, message }) => `${['sourceLease', ...path].join('.')}: ${message}`);
+      this.log.warn({ problems }, 'settings of the cluster that cannot be used; those of scheduler.yaml hold');
+    }
+    if (wrong.has('') || typeof value !== 'object') return undefined;
+    const rest = Object.fromEntries(Object.entries(value).filter(([key]) => !wrong.has(key)));
+    return sourceOverrideSchema.safeParse(rest).data;
   }
 
   #compile(application: string, regex: string): RegExp | undefined {

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { FakeClock } from '@dragonfly/scheduling/testing';
 import { silentLogger } from '@dragonfly/telemetry';
 import { tempDir, type TempDir, waitFor } from '@dragonfly/testkit';
-import { DynamicSettings } from './dynamic-config.js';
+import { DEFAULT_DYNAMIC_CONFIG, DynamicSettings } from './dynamic-config.js';
 import { LocalDynconfig } from './local-dynconfig.js';
 
 let directory: TempDir;
@@ -66,6 +66,28 @@ it('limits out of bounds count as not set', () => {
     peerUploadLimit: 200,
     seedUploadLimit: 2000,
   });
+});
+
+it('tells which setting of the source is wrong and by which rule, and takes the others over', () => {
+  const warnings: unknown[] = [];
+  const log = Object.assign(silentLogger(), { warn: (...args: unknown[]) => void warnings.push(args[0]) });
+  const watched = new DynamicSettings(log);
+  const config = {
+    ...DEFAULT_DYNAMIC_CONFIG,
+    schedulerClusterConfig: {
+      ...DEFAULT_DYNAMIC_CONFIG.schedulerClusterConfig,
+      sourceLease: { readers: 17, originBandwidthLimit: '8MiB', originConcurrentRequests: 2 },
+    },
+  };
+  watched.apply(config);
+  watched.apply(structuredClone(config));
+  expect(watched.sourceOverride()).toEqual({ originBandwidthLimit: 8 * 1024 * 1024, originConcurrentRequests: 2 });
+  expect(warnings).toEqual([{ problems: ['sourceLease.readers: must be 1..16'] }]);
+  watched.apply({ ...config, schedulerClusterConfig: { ...config.schedulerClusterConfig, sourceLease: 'two' } });
+  expect(watched.sourceOverride()).toBeUndefined();
+  watched.apply(DEFAULT_DYNAMIC_CONFIG);
+  expect(watched.sourceOverride()).toBeUndefined();
+  expect(warnings).toHaveLength(2);
 });
 
 it('a URL pattern that is no regular expression is left out', () => {

@@ -211,10 +211,26 @@ function dynamicConfigOf(
       candidateParentLimit: numberOf(cluster['candidate_parent_limit']),
       filterParentLimit: numberOf(cluster['filter_parent_limit']),
       schedulingStrategy: cluster['scheduling_strategy'] ?? undefined,
+      sourceLease: sourceLeaseOf(cluster['source_lease']),
     },
     schedulerClusterClientConfig: { loadLimit: numberOf(client['load_limit']) },
     seedPeerClusterConfig: { loadLimit: numberOf(seed['load_limit']) },
   });
+}
+
+/** The manager's keys in the words of the local file; what is no object is passed on to be refused by name. */
+function sourceLeaseOf(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value ?? undefined;
+  const { readers, origin_bandwidth_limit, origin_concurrent_requests } = value as Readonly<Record<string, unknown>>;
+  const said = Object.entries({
+    readers,
+    originBandwidthLimit: origin_bandwidth_limit,
+    originConcurrentRequests: origin_concurrent_requests,
+  });
+  // The manager says nothing by null, and by 0 where 0 makes no sense.
+  const isSaid = ([key, entry]: readonly [string, unknown]): boolean =>
+    entry != null && !(key === 'readers' && entry === 0);
+  return Object.fromEntries(said.filter(isSaid));
 }
 
 /** The object in a bytes field of the manager; empty for anything that is none. */

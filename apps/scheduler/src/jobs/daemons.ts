@@ -136,7 +136,11 @@ export class GrpcDaemons extends Daemons {
   async #with<Result>(host: Host, use: (client: dfdaemonV2.DfdaemonUploadClient) => Promise<Result>): Promise<Result> {
     const { ip, port, isSeed } = host.facts;
     const tls = isSeed ? this.options.seedTls : this.options.peerTls;
-    const client = createGrpcClient(dfdaemonV2.DfdaemonUploadClient, hostPort(ip, port), tls === undefined ? {} : { tls });
+    const client = createGrpcClient(
+      dfdaemonV2.DfdaemonUploadClient,
+      hostPort(ip, port),
+      tls === undefined ? {} : { tls },
+    );
     try {
       return await use(client);
     } finally {

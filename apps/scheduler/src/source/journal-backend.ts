@@ -11,7 +11,7 @@ const MAX_SPARE_LINES = 10_000;
 export interface JournalLeaseOptions {
   readonly file: string;
   /** Hosts that may read the source of one task at a time. */
-  readonly limit: number;
+  readonly limit: () => number;
   /** So long after the start a lease from before waits for the host that had it. */
   readonly ttlMs: number;
   readonly clock: Clock;
@@ -114,7 +114,7 @@ export class JournalLeaseBackend implements LeaseBackend {
     const former = this.#former.get(taskId);
     if (former === undefined) return undefined;
     const rest = former.filter((lease) => lease.holder.hostId !== holder.hostId);
-    if (rest.length === former.length && rest.length >= this.options.limit) return rest[0]?.holder;
+    if (rest.length === former.length && rest.length >= this.options.limit()) return rest[0]?.holder;
     this.#keepFormer(taskId, rest);
     return undefined;
   }

@@ -16,7 +16,7 @@ export interface KvLeaseOptions {
   /** Tells this process from every other, also from itself before a restart. */
   readonly instance: string;
   /** Hosts that may read the source of one task at a time. */
-  readonly limit: number;
+  readonly limit: () => number;
   /** A lease whose scheduler is gone ends after this time. Living schedulers renew theirs every third of it. */
   readonly ttlMs: number;
   readonly clock: Clock;
@@ -71,7 +71,8 @@ export class KvLeaseBackend implements LeaseBackend {
   }
 
   async #claimInStore(taskId: string, holder: LeaseHolder, value: string): Promise<OwnedLease | ForeignLease> {
-    const { store, ttlMs, limit } = this.options;
+    const { store, ttlMs } = this.options;
+    const limit = this.options.limit();
     let foreign: LeaseHolder | undefined;
     for (let slot = 0; slot < limit; slot += 1) {
       const key = this.#key(taskId, slot);

@@ -39,7 +39,7 @@ async function background(): Promise<void> {
 
 describe('SourceLeaseTable', () => {
   it('lets one host at a time read a source, whatever else it reads', async () => {
-    const table = new SourceLeaseTable(memoryBackend, 1);
+    const table = new SourceLeaseTable(memoryBackend, () => 1);
     const first = await granted(table, 't', 'a');
     expect(await claim(table, 't', 'b')).toEqual(taken('a'));
     await granted(table, 'another', 'b');
@@ -48,7 +48,7 @@ describe('SourceLeaseTable', () => {
   });
 
   it('lets conversations and holds of one host share a lease until the last has gone', async () => {
-    const table = new SourceLeaseTable(memoryBackend, 1);
+    const table = new SourceLeaseTable(memoryBackend, () => 1);
     const handles = [await granted(table, 't', 'a'), await granted(table, 't', 'a')];
     handles[0]?.release();
     handles[0]?.release();
@@ -59,14 +59,14 @@ describe('SourceLeaseTable', () => {
   });
 
   it('lets as many hosts read as it is told', async () => {
-    const table = new SourceLeaseTable(memoryBackend, 2);
+    const table = new SourceLeaseTable(memoryBackend, () => 2);
     await granted(table, 't', 'a');
     await granted(table, 't', 'b');
     expect(await claim(table, 't', 'c')).toEqual(taken('a'));
   });
 
   it('knows a seed by its host once it is known', async () => {
-    const table = new SourceLeaseTable(memoryBackend, 1);
+    const table = new SourceLeaseTable(memoryBackend, () => 1);
     const handle = await granted(table, 't', '');
     expect(await claim(table, 't', 'seed')).toMatchObject({ kind: 'taken' });
     handle.passTo({ hostId: 'seed', peerId: '' });
@@ -88,12 +88,12 @@ describe('leases in a shared store', () => {
       store: kv.store,
       prefix: 'scheduler:1:',
       instance,
-      limit,
+      limit: () => limit,
       ttlMs: TTL_MS,
       clock,
       log: silentLogger(),
     });
-    return { table: new SourceLeaseTable(backend, limit), backend };
+    return { table: new SourceLeaseTable(backend, () => limit), backend };
   }
 
   it('hold across schedulers, and are free at once when they are given back', async () => {
@@ -178,13 +178,13 @@ describe('leases of a scheduler that is alone', () => {
   async function start(): Promise<{ table: SourceLeaseTable; backend: JournalLeaseBackend }> {
     const backend = await JournalLeaseBackend.open({
       file: dir.file('leases.jsonl'),
-      limit: 1,
+      limit: () => 1,
       ttlMs: TTL_MS,
       clock,
       log: silentLogger(),
     });
     opened.push(backend);
-    return { table: new SourceLeaseTable(backend, 1), backend };
+    return { table: new SourceLeaseTable(backend, () => 1), backend };
   }
 
   it('wait after a restart for the host that had them, for a while', async () => {
@@ -226,7 +226,7 @@ describe('SharedOriginBudget', () => {
     const limits = { bytesPerSecond: 9000, concurrentRequests: 3 };
     const tables = ['1', '2'].map((instance) => {
       const shared = { store: kv.store, prefix: 'scheduler:1:', instance, clock, log: silentLogger() };
-      return new SourceLeaseTable(memoryBackend, 1, new SharedOriginBudget({ ...shared, limits }));
+      return new SourceLeaseTable(memoryBackend, () => 1, new SharedOriginBudget({ ...shared, limits: () => limits }));
     });
     const [one, two] = tables;
     if (one === undefined || two === undefined) throw new Error('two tables');
@@ -248,7 +248,7 @@ describe('SharedOriginBudget', () => {
     const clock = new FakeClock();
     const kv = createMemoryKv({ now: () => clock.nowMs() });
     const limits = { bytesPerSecond: 0, concurrentRequests: 1 };
-    const shared = { store: kv.store, prefix: 'scheduler:1:', clock, log: silentLogger(), limits };
+    const shared = { store: kv.store, prefix: 'scheduler:1:', clock, log: silentLogger(), limits: () => limits };
     const silent = new SharedOriginBudget({ ...shared, instance: '1' });
     const living = new SharedOriginBudget({ ...shared, instance: '2' });
     expect(await silent.enter('https://a')).toBe(true);

@@ -29,7 +29,7 @@ export class SourceLeaseTable implements LeaseAuthority {
   /** @param limit hosts that may read the source of one task at a time */
   constructor(
     private readonly backend: LeaseBackend,
-    private readonly limit: number,
+    private readonly limit: () => number,
     private readonly budget: OriginBudget = NO_BUDGET,
   ) {}
 
@@ -55,7 +55,7 @@ export class SourceLeaseTable implements LeaseAuthority {
       return;
     }
     const [first] = slots;
-    if (first !== undefined && slots.length >= this.limit) {
+    if (first !== undefined && slots.length >= this.limit()) {
       decide({ kind: 'taken', holder: first.holder });
       return;
     }

@@ -54,7 +54,8 @@ const SILENCE_MS = 10_000;
 const MAX_CHANGES = 20;
 
 export interface SharedOriginBudgetOptions {
-  readonly limits: OriginLimits;
+  /** Asked anew each time: the cluster may change them. */
+  readonly limits: () => OriginLimits;
   /** Undefined: this scheduler is alone. */
   readonly store: KeyValueStore | undefined;
   readonly prefix: string;
@@ -95,7 +96,8 @@ export class SharedOriginBudget implements OriginBudget {
   enter(origin: string): boolean | Promise<boolean> {
     const entry = this.#entryOf(origin);
     const { store } = this.options;
-    if (store === undefined) return this.#enterLocally(entry);
+    // Who comes while there is no limit is counted when there is one: by the next exchange.
+    if (store === undefined || !this.#isLimited) return this.#enterLocally(entry);
     return this.#exchange(store, origin, entry, 1);
   }
 
@@ -104,7 +106,7 @@ export class SharedOriginBudget implements OriginBudget {
     if (entry === undefined) return;
     entry.readers = Math.max(0, entry.readers - 1);
     const { store } = this.options;
-    if (store !== undefined) {
+    if (store !== undefined && this.#isLimited) {
       void this.#exchange(store, origin, entry, 0).then(() => {
         this.#tidy(origin, entry);
       });
@@ -112,7 +114,7 @@ export class SharedOriginBudget implements OriginBudget {
   }
 
   allowanceOf(origin: string): Allowance {
-    const { limits } = this.options;
+    const limits = this.options.limits();
     const entry = this.#origins.get(origin);
     const readers = Math.max(1, (entry?.readers ?? 0) + (entry?.others ?? 0));
     return {
@@ -125,6 +127,11 @@ export class SharedOriginBudget implements OriginBudget {
   close(): void {
     this.#isClosed = true;
     this.#timer?.cancel();
+  }
+
+  get #isLimited(): boolean {
+    const { bytesPerSecond, concurrentRequests } = this.options.limits();
+    return bytesPerSecond > 0 || concurrentRequests > 0;
   }
 
   #entryOf(origin: string): Origin {
@@ -147,14 +154,14 @@ export class SharedOriginBudget implements OriginBudget {
   }
 
   #hasRoom(entry: Origin): boolean {
-    const { concurrentRequests } = this.options.limits;
+    const { concurrentRequests } = this.options.limits();
     return concurrentRequests === 0 || entry.readers + entry.others < concurrentRequests;
   }
 
   #exchangeLater(): void {
     const { store, clock } = this.options;
     this.#timer = clock.after(EXCHANGE_INTERVAL_MS, () => {
-      const work = [...this.#origins].map(async ([origin, entry]) => {
+      const work = (this.#isLimited ? [...this.#origins] : []).map(async ([origin, entry]) => {
         if (store === undefined || entry.isExchanging || entry.readers === 0) return;
         entry.isExchanging = true;
         await this.#exchange(store, origin, entry, 0);

@@ -9,10 +9,13 @@ import { JournalLeaseBackend } from './journal-backend.js';
 import { KvLeaseBackend } from './kv-backend.js';
 import { type LeaseBackend, memoryBackend } from './lease-backend.js';
 import { SourceLeaseTable } from './lease-table.js';
+import { chosenSource, type SourceChoice, type SourceOverride } from './source-choice.js';
 import { NO_BUDGET, type OriginBudget, SharedOriginBudget } from './origin-budget.js';
 
 export interface SourceControlOptions {
   readonly config: SchedulerConfig;
+  /** What the cluster says in place of `scheduler.sourceLease`; may change at any time. */
+  readonly override?: () => SourceOverride | undefined;
   /** Shared with the other schedulers of the cluster; undefined when this one is alone. */
   readonly store: KeyValueStore | undefined;
   /** Where a scheduler that is alone remembers its leases. */
@@ -27,28 +30,29 @@ export class SourceControl {
     readonly leases: SourceLeaseTable,
     private readonly backend: LeaseBackend,
     private readonly budget: OriginBudget,
+    /** Hosts that may read the source of one task at a time, as things stand. */
+    readonly readers: () => number,
   ) {}
 
   static async open(options: SourceControlOptions): Promise<SourceControl> {
     const { config, store, clock, log } = options;
-    const { readers, ttl: ttlMs, originBandwidthLimit, originConcurrentRequests } = config.scheduler.sourceLease;
+    const { ttl: ttlMs } = config.scheduler.sourceLease;
+    const choice = choiceOf(options);
+    const limit = (): number => choice().readers;
     const instance = randomUUID();
     const prefix = `scheduler:${config.manager.schedulerClusterID}:`;
     const backend =
       store === undefined
         ? await openJournal(options)
-        : new KvLeaseBackend({ store, prefix, instance, limit: readers, ttlMs, clock, log });
-    const limits = { bytesPerSecond: originBandwidthLimit, concurrentRequests: originConcurrentRequests };
-    const budget =
-      limits.bytesPerSecond === 0 && limits.concurrentRequests === 0
-        ? NO_BUDGET
-        : new SharedOriginBudget({ limits, store, prefix, instance, clock, log });
-    return new SourceControl(new SourceLeaseTable(backend, readers, budget), backend, budget);
+        : new KvLeaseBackend({ store, prefix, instance, limit, ttlMs, clock, log });
+    const budget = new SharedOriginBudget({ limits: choice, store, prefix, instance, clock, log });
+    return new SourceControl(new SourceLeaseTable(backend, limit, budget), backend, budget, limit);
   }
 
   /** Leases of this process alone, that end with it. @param readers hosts at the source of one task at a time */
   static inMemory(readers: number): SourceControl {
-    return new SourceControl(new SourceLeaseTable(memoryBackend, readers), memoryBackend, NO_BUDGET);
+    const limit = (): number => readers;
+    return new SourceControl(new SourceLeaseTable(memoryBackend, limit), memoryBackend, NO_BUDGET, limit);
   }
 
   /** @returns when nothing is written any more; leases that are held stay written */
@@ -59,8 +63,15 @@ export class SourceControl {
   }
 }
 
-async function openJournal({ config, dataDir, clock, log }: SourceControlOptions): Promise<LeaseBackend> {
-  const { readers: limit, ttl: ttlMs } = config.scheduler.sourceLease;
+function choiceOf({ config, override }: SourceControlOptions): () => SourceChoice {
+  return () => chosenSource(config.scheduler.sourceLease, override?.());
+}
+
+async function openJournal(options: SourceControlOptions): Promise<LeaseBackend> {
+  const { config, dataDir, clock, log } = options;
+  const { ttl: ttlMs } = config.scheduler.sourceLease;
+  const choice = choiceOf(options);
+  const limit = (): number => choice().readers;
   const file = path.join(dataDir, 'source-leases.jsonl');
   try {
     return await JournalLeaseBackend.open({ file, limit, ttlMs, clock, log });
