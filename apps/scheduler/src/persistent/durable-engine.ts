@@ -12,7 +12,7 @@ import { Replicator } from './replicator.js';
 import { SharedHosts } from './shared-hosts.js';
 
 export interface DurableEnginesOptions {
-  readonly state: Pick<SchedulerState, 'resources' | 'hosts' | 'metrics' | 'clock' | 'log'>;
+  readonly state: Pick<SchedulerState, 'resources' | 'hosts' | 'metrics' | 'records' | 'clock' | 'log'>;
   readonly kv: Kv;
   readonly clusterId: number;
   readonly limits: () => CandidateLimits;
@@ -32,6 +32,7 @@ export class DurableEngine {
     readonly tasks: DurableTasks,
     private readonly parentLimit: () => number,
     private readonly clock: SchedulerState['clock'],
+    private readonly records: SchedulerState['records'],
   ) {}
 
   /** Announce streams that are open. */
@@ -40,8 +41,8 @@ export class DurableEngine {
   }
 
   announce<Req, Res>(call: StreamCall<Req, Res>, wire: DurableWire<Req, Res>): void {
-    const { tasks, parentLimit, clock } = this;
-    const session = DurableSession.serve(call, wire, { tasks, parentLimit, clock }, () => {
+    const { tasks, parentLimit, clock, records } = this;
+    const session = DurableSession.serve(call, wire, { tasks, parentLimit, clock, records }, () => {
       this.#sessions.delete(session);
     });
     this.#sessions.add(session);
@@ -147,6 +148,6 @@ export class DurableEngines {
       log,
     });
     const tasks = new DurableTasks({ kind, store, hosts, replicator, gateway, metrics, nowMs, log });
-    return new DurableEngine(tasks, () => limits().candidateParentLimit, clock);
+    return new DurableEngine(tasks, () => limits().candidateParentLimit, clock, state.records);
   }
 }

@@ -1,7 +1,10 @@
+import type { TaskType } from '../records/download-record.js';
+
 /** What differs between the two kinds of durable tasks; everything else is one engine. */
 export interface DurableKind {
   /** In log lines and error texts. */
   readonly name: 'persistent' | 'persistent cache';
+  readonly taskType: TaskType;
   /** Whether the content also lives at a source (object storage) that peers may be sent to. */
   readonly hasSource: boolean;
   /** Parts of the keys in the store. */
@@ -18,6 +21,7 @@ export interface DurableKind {
 /** The content lives in object storage, and peers keep replicas of it. */
 export const PERSISTENT: DurableKind = {
   name: 'persistent',
+  taskType: 'PERSISTENT',
   hasSource: true,
   keys: {
     tasks: 'persistent-tasks',
@@ -30,6 +34,7 @@ export const PERSISTENT: DurableKind = {
 /** The content was given by a peer and lives in the replicas alone. */
 export const PERSISTENT_CACHE: DurableKind = {
   name: 'persistent cache',
+  taskType: 'PERSISTENT_CACHE',
   hasSource: false,
   keys: {
     tasks: 'persistent-cache-tasks',

@@ -30,7 +30,7 @@ export type DurableReport =
   | { readonly kind: 'reschedule'; readonly unwantedParents: readonly string[] }
   | { readonly kind: 'finished' }
   | { readonly kind: 'failed'; readonly description: string | undefined }
-  | { readonly kind: 'piece-finished'; readonly piece: commonV2.Piece | undefined }
+  | { readonly kind: 'piece-finished'; readonly piece: commonV2.Piece | undefined; readonly isFromSource: boolean }
   | { readonly kind: 'piece-failed'; readonly parentId: string; readonly isTemporary: boolean }
   | { readonly kind: 'source-piece-failed' };
 

@@ -2,6 +2,8 @@ import { assertNever, DfError, grpcStatusOf } from '@dragonfly/errors';
 import type { DeepPartial } from '@dragonfly/proto';
 import type { StreamCall } from '@dragonfly/rpc';
 import { type Clock, nextState, type Timer } from '@dragonfly/scheduling';
+import type { DownloadRecorder } from '../records/download-recorder.js';
+import { DurableDownload } from './durable-download.js';
 import { hostTypeOf } from '../metrics.js';
 import type { HostTypeCounters, KindMetrics } from '../metrics/kind-metrics.js';
 import type { DurableAnswer, DurableMessage, DurableReport, PeerIds, PeerView } from './durable-messages.js';
@@ -29,6 +31,7 @@ export interface DurableSessionOptions {
   /** Parents that one answer names. */
   readonly parentLimit: () => number;
   readonly clock: Clock;
+  readonly records: DownloadRecorder;
 }
 
 /** The peer of a session with what belongs to it. */
@@ -37,6 +40,7 @@ interface Registered {
   readonly host: KnownHost;
   peer: DurablePeer;
   readonly blocked: Set<string>;
+  readonly record: DurableDownload;
 }
 
 type Register = Extract<DurableReport, { kind: 'register' }>;
@@ -117,7 +121,10 @@ export class DurableSession<Req, Res> {
       await this.#report(message, report);
     } catch (caught) {
       this.#countersOf(report)?.failure.inc(this.#labels);
-      this.#fail(DfError.from(caught));
+      const error = DfError.from(caught);
+      const own = this.#registered;
+      own?.record.ended(own.peer, 'failed', error.message);
+      this.#fail(error);
     }
   }
 
@@ -149,16 +156,18 @@ export class DurableSession<Req, Res> {
           { taskId: own.task.id, peerId: own.peer.id, hostId: own.host.id, description: report.description },
           'peer has failed',
         );
-        await this.#finish(own, 'Failed');
+        await this.#finish(own, 'Failed', report.description);
         return;
       case 'piece-finished':
         this.#pieceFinished(own, report);
         return;
       case 'piece-failed':
         this.#metrics.downloadPieceFinished.failure.inc(this.#labels);
+        own.record.pieceFailed(report.parentId);
         if (report.isTemporary && own.blocked.size < MAX_BLOCKED_PARENTS) own.blocked.add(report.parentId);
         return;
       case 'source-piece-failed':
+        own.record.pieceFailed('');
         this.#metrics.downloadPieceFinished.failure.inc(this.#labels);
         return;
       default:
@@ -168,7 +177,7 @@ export class DurableSession<Req, Res> {
 
   async #register(ids: PeerIds, register: Register): Promise<void> {
     const { tasks } = this.options;
-    const { store } = tasks.options;
+    const { store, kind } = tasks.options;
     if (this.#registered !== undefined) {
       throw new DfError('internal', `a peer has registered on this stream already: ${this.#registered.peer.id}`);
     }
@@ -185,7 +194,8 @@ export class DurableSession<Req, Res> {
     if (!(await store.createPeer(peer, task))) {
       throw new DfError('internal', `event ${event} inappropriate in current state of peer ${peer.id}`);
     }
-    const own: Registered = { task, host, peer, blocked: new Set() };
+    const record = new DurableDownload(this.options.records, kind, task, host);
+    const own: Registered = { task, host, peer, blocked: new Set(), record };
     this.#registered = own;
     if (this.#isOver) {
       this.#abandon(own);
@@ -225,13 +235,15 @@ export class DurableSession<Req, Res> {
       const host = known.get(peer.hostId);
       return host === undefined ? [] : [{ peer, host, task }];
     });
+    own.record.offered(parents);
     return { kind: 'parents', parents };
   }
 
-  #pieceFinished(own: Registered, { piece }: Extract<DurableReport, { kind: 'piece-finished' }>): void {
+  #pieceFinished(own: Registered, { piece, isFromSource }: Extract<DurableReport, { kind: 'piece-finished' }>): void {
     this.#metrics.downloadPieceFinished.total.inc(this.#labels);
     if (piece === undefined || piece.number >= own.task.pieceCount) return;
     own.peer.pieces.add(piece.number);
+    own.record.pieceFinished(piece, isFromSource);
     this.#hasUnwrittenPieces = true;
     this.#pieceTimer ??= this.options.clock.after(PIECE_WRITE_DELAY_MS, () => {
       this.#pieceTimer = undefined;
@@ -245,7 +257,7 @@ export class DurableSession<Req, Res> {
     this.options.tasks.inBackground('write finished pieces', this.#write(own, {}));
   }
 
-  async #finish(own: Registered, event: 'Succeeded' | 'Failed'): Promise<void> {
+  async #finish(own: Registered, event: 'Succeeded' | 'Failed', description?: string): Promise<void> {
     const { nowMs, store } = this.options.tasks.options;
     const atMs = nowMs();
     const state = nextState(DURABLE_PEER_TRANSITIONS, own.peer.state, event, `peer ${own.peer.id}`);
@@ -261,6 +273,7 @@ export class DurableSession<Req, Res> {
       for (let number = 0; number < own.task.pieceCount; number++) own.peer.pieces.add(number);
       await store.updatePeer(own.peer);
     }
+    own.record.ended(own.peer, event === 'Failed' ? 'failed' : 'succeeded', description);
     this.#end();
   }
 
@@ -323,6 +336,7 @@ export class DurableSession<Req, Res> {
 
   /** A peer whose stream has ended without its last report gives nothing to anybody. */
   #abandon(own: Registered): void {
+    own.record.ended(own.peer, 'abandoned');
     if (own.peer.state === 'Succeeded' || own.peer.state === 'Failed') return;
     const { tasks } = this.options;
     const { store, nowMs } = tasks.options;

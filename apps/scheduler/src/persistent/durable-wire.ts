@@ -133,8 +133,9 @@ function persistentReport(request: NonNullable<schedulerV2.AnnouncePersistentPee
     case 'downloadPersistentPeerBackToSourceFailedRequest':
       return { kind: 'failed', description: request.value.description };
     case 'downloadPieceFinishedRequest':
+      return { kind: 'piece-finished', piece: request.value.piece, isFromSource: false };
     case 'downloadPieceBackToSourceFinishedRequest':
-      return { kind: 'piece-finished', piece: request.value.piece };
+      return { kind: 'piece-finished', piece: request.value.piece, isFromSource: true };
     case 'downloadPieceFailedRequest':
       return pieceFailed(request.value);
     case 'downloadPieceBackToSourceFailedRequest':
@@ -159,7 +160,7 @@ function persistentCacheReport(
     case 'downloadPersistentCachePeerFailedRequest':
       return { kind: 'failed', description: request.value.description };
     case 'downloadPieceFinishedRequest':
-      return { kind: 'piece-finished', piece: request.value.piece };
+      return { kind: 'piece-finished', piece: request.value.piece, isFromSource: false };
     case 'downloadPieceFailedRequest':
       return pieceFailed(request.value);
     default:

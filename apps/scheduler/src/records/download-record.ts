@@ -1,6 +1,9 @@
 /** How a download ended. `abandoned`: its stream ended without a result. */
 export type DownloadEnd = 'succeeded' | 'failed' | 'abandoned';
 
+/** Kind of the task, in the words of the protocol. */
+export type TaskType = 'STANDARD' | 'PERSISTENT' | 'PERSISTENT_CACHE' | 'CACHE';
+
 /** What came from one parent. */
 export interface ParentShare {
   readonly peerId: string;
@@ -22,8 +25,7 @@ export interface DownloadRecord {
   readonly ip: string;
   readonly idc: string;
   readonly isSeed: boolean;
-  /** `STANDARD`, `PERSISTENT`, `PERSISTENT_CACHE` or `CACHE`. */
-  readonly taskType: string;
+  readonly taskType: TaskType;
   /** Without query and user information. */
   readonly url: string;
   readonly application: string;

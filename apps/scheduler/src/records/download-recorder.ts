@@ -1,10 +1,7 @@
 import type { Peer } from '@dragonfly/scheduling';
-import type { DownloadEnd, DownloadRecord, ParentShare } from './download-record.js';
+import type { DownloadEnd, DownloadRecord } from './download-record.js';
+import { DownloadTally, type TalliedParent } from './download-tally.js';
 
-/** Parents that are told apart for one download; a download has 3 at a time, new ones when they fail. */
-const MAX_TALLIED_PARENTS = 128;
-/** Parents that a record names, those that gave most. */
-const MAX_RECORDED_PARENTS = 32;
 /** Free text in a record is cut. */
 const MAX_TEXT_LENGTH = 1_024;
 
@@ -13,94 +10,70 @@ export interface RecordSink {
   add(record: DownloadRecord): void;
 }
 
-interface Share {
-  hostId: string;
-  bytes: number;
-  pieces: number;
-  failures: number;
-}
-
-interface Tally {
-  sourceBytes: number;
-  peerBytes: number;
-  seedBytes: number;
-  localBytes: number;
-  crossIdcBytes: number;
-  pieceFailures: number;
-  readonly parents: Map<string, Share>;
-}
+/** What a record says beside what its tally has summed up. */
+export type DownloadFacts = Omit<DownloadRecord, keyof ReturnType<DownloadTally['sums']> | 'endedAtMs'>;
 
 /** Adds up what each running download gets from whom, and writes it down when the download ends. */
 export class DownloadRecorder {
-  readonly #tallies = new Map<Peer, Tally>();
+  readonly #tallies = new Map<Peer, DownloadTally>();
 
   constructor(
     private readonly nowMs: () => number,
     private readonly sink: RecordSink | undefined,
   ) {}
 
-  /** Downloads under way. */
+  /** Downloads of standard and cache tasks under way. */
   get openCount(): number {
     return this.#tallies.size;
   }
 
-  started(peer: Peer): void {
-    if (this.sink === undefined) return;
-    this.#tallies.set(peer, {
-      sourceBytes: 0,
-      peerBytes: 0,
-      seedBytes: 0,
-      localBytes: 0,
-      crossIdcBytes: 0,
-      pieceFailures: 0,
-      parents: new Map(),
+  /** The tally of a download whose peer is not one of this scheduler's memory; undefined when nothing is recorded. */
+  open(idc: string): DownloadTally | undefined {
+    return this.sink === undefined ? undefined : new DownloadTally(idc);
+  }
+
+  /** Writes the record of a download that has ended. */
+  write(tally: DownloadTally, facts: DownloadFacts): void {
+    this.sink?.add({
+      endedAtMs: Math.floor(this.nowMs()),
+      ...facts,
+      startedAtMs: Math.floor(facts.startedAtMs),
+      url: withoutSecrets(facts.url),
+      application: cut(facts.application),
+      tag: cut(facts.tag),
+      description: cut(facts.description),
+      ...tally.sums(),
     });
   }
 
+  started(peer: Peer): void {
+    const tally = this.open(peer.host.facts.idc);
+    if (tally !== undefined) this.#tallies.set(peer, tally);
+  }
+
   /** @param parent undefined for a piece from the source, or from a parent that is not known any more */
-  pieceFinished(peer: Peer, parent: Peer | undefined, isFromSource: boolean, lengthBytes: number): void {
-    const tally = this.#tallies.get(peer);
-    if (tally === undefined) return;
-    if (isFromSource) {
-      tally.sourceBytes += lengthBytes;
-      return;
-    }
-    if (parent?.host.facts.isSeed === true) tally.seedBytes += lengthBytes;
-    else tally.peerBytes += lengthBytes;
-    if (parent === undefined) return;
-    const { idc } = parent.host.facts;
-    if (idc.toLowerCase() !== peer.host.facts.idc.toLowerCase()) tally.crossIdcBytes += lengthBytes;
-    const share = shareOf(tally, parent.id, parent.host.id);
-    if (share === undefined) return;
-    share.bytes += lengthBytes;
-    share.pieces += 1;
+  pieceFinished(peer: Peer, parent: TalliedParent | undefined, isFromSource: boolean, lengthBytes: number): void {
+    this.#tallies.get(peer)?.pieceFinished(parent, isFromSource, lengthBytes);
   }
 
   /** The host had the piece already. */
   pieceFound(peer: Peer, lengthBytes: number): void {
-    const tally = this.#tallies.get(peer);
-    if (tally !== undefined) tally.localBytes += lengthBytes;
+    this.#tallies.get(peer)?.pieceFound(lengthBytes);
   }
 
   /** @param parentId empty for the source */
   pieceFailed(peer: Peer, parentId: string, parent: Peer | undefined): void {
-    const tally = this.#tallies.get(peer);
-    if (tally === undefined) return;
-    tally.pieceFailures += 1;
-    const share = parentId === '' ? undefined : shareOf(tally, parentId, parent?.host.id ?? '');
-    if (share !== undefined) share.failures += 1;
+    this.#tallies.get(peer)?.pieceFailed(parentId, parent?.host.id ?? '');
   }
 
   /** The download is over, whatever its peer's state says about how; a second call is nothing. */
   ended(peer: Peer, description: string): void {
     const tally = this.#tallies.get(peer);
-    if (tally === undefined || this.sink === undefined) return;
+    if (tally === undefined) return;
     this.#tallies.delete(peer);
     const { task, host } = peer;
-    const result = endOf(peer);
-    this.sink.add({
-      endedAtMs: Math.floor(this.nowMs()),
-      startedAtMs: Math.floor(peer.createdAtMs),
+    this.write(tally, {
+      startedAtMs: peer.createdAtMs,
       taskId: task.id,
       peerId: peer.id,
       hostId: host.id,
@@ -108,21 +81,14 @@ export class DownloadRecorder {
       ip: host.facts.ip,
       idc: host.facts.idc,
       isSeed: host.facts.isSeed,
-      taskType: task.kind.toUpperCase().replaceAll('-', '_'),
-      url: withoutSecrets(task.facts.url),
-      application: cut(task.facts.application),
-      tag: cut(task.facts.tag),
-      result,
-      description: cut(description),
+      taskType: task.kind === 'cache' ? 'CACHE' : 'STANDARD',
+      url: task.facts.url,
+      application: task.facts.application,
+      tag: task.facts.tag,
+      result: endOf(peer),
+      description,
       contentLengthBytes: task.contentLengthBytes ?? 0,
-      sourceBytes: tally.sourceBytes,
-      peerBytes: tally.peerBytes,
-      seedBytes: tally.seedBytes,
-      localBytes: tally.localBytes,
-      crossIdcBytes: tally.crossIdcBytes,
-      pieceFailures: tally.pieceFailures,
       strategy: peer.strategyLabel,
-      parents: largest(tally.parents),
     });
   }
 }
@@ -130,21 +96,6 @@ export class DownloadRecorder {
 function endOf(peer: Peer): DownloadEnd {
   if (peer.state === 'Succeeded') return 'succeeded';
   return peer.state === 'Failed' ? 'failed' : 'abandoned';
-}
-
-function shareOf(tally: Tally, peerId: string, hostId: string): Share | undefined {
-  let share = tally.parents.get(peerId);
-  if (share === undefined && tally.parents.size < MAX_TALLIED_PARENTS) {
-    share = { hostId, bytes: 0, pieces: 0, failures: 0 };
-    tally.parents.set(peerId, share);
-  }
-  return share;
-}
-
-function largest(parents: ReadonlyMap<string, Share>): ParentShare[] {
-  return Array.from(parents, ([peerId, share]) => ({ peerId, ...share }))
-    .sort((a, b) => b.bytes - a.bytes)
-    .slice(0, MAX_RECORDED_PARENTS);
 }
 
 function withoutSecrets(text: string): string {

@@ -8,7 +8,7 @@ import { BLOCK_BYTES } from './record-index.js';
 import { RecordLog, type RecordLogOptions } from './record-log.js';
 import { type RecordFilter, RecordQueries } from './record-queries.js';
 
-const EVERYTHING: RecordFilter = { taskId: '', hostId: '', application: '', tag: '', strategy: '' };
+const EVERYTHING: RecordFilter = { taskId: '', hostId: '', application: '', tag: '', strategy: '', taskType: '' };
 const NEVER_MS = 3_600_000;
 
 let temp: TempDir;
@@ -194,10 +194,11 @@ describe('queries', () => {
     [{ result: 'failed' as const }, [3]],
     [{ application: 'other', taskId: 'b' }, [4]],
     [{ strategy: 'adaptive' }, [1]],
+    [{ taskType: 'PERSISTENT' }, [1]],
     [{ tag: 'none' }, []],
   ])('filter by %j', async (filter, expected) => {
     const log = openLog();
-    log.add(aRecord(1, { strategy: 'adaptive' }));
+    log.add(aRecord(1, { strategy: 'adaptive', taskType: 'PERSISTENT' }));
     log.add(aRecord(2, { taskId: 'b' }));
     log.add(aRecord(3, { result: 'failed' }));
     log.add(aRecord(4, { taskId: 'b', application: 'other' }));

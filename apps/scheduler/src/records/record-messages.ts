@@ -17,6 +17,7 @@ const GROUPS: Readonly<Partial<Record<extRecords.SummaryGroup, GroupOf>>> = {
   [SummaryGroup.SUMMARY_GROUP_TASK]: (record) => record.taskId,
   [SummaryGroup.SUMMARY_GROUP_STRATEGY]: (record) => record.strategy,
   [SummaryGroup.SUMMARY_GROUP_TAG]: (record) => record.tag,
+  [SummaryGroup.SUMMARY_GROUP_TASK_TYPE]: (record) => record.taskType,
 };
 
 export function filterOf(filter: extRecords.DownloadFilter | undefined): RecordFilter {
@@ -29,6 +30,7 @@ export function filterOf(filter: extRecords.DownloadFilter | undefined): RecordF
     application: filter?.application ?? '',
     tag: filter?.tag ?? '',
     strategy: filter?.strategy ?? '',
+    taskType: filter?.taskType ?? '',
     ...(result === undefined ? {} : { result }),
   };
 }

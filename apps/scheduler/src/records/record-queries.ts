@@ -20,6 +20,7 @@ export interface RecordFilter {
   readonly application: string;
   readonly tag: string;
   readonly strategy: string;
+  readonly taskType: string;
   readonly result?: DownloadEnd;
 }
 
@@ -126,7 +127,17 @@ function mayMatch({ minMs, maxMs }: Block, { sinceMs = -Infinity, untilMs = Infi
 }
 
 function matches(record: DownloadRecord, filter: RecordFilter): boolean {
-  const { sinceMs = -Infinity, untilMs = Infinity, taskId, hostId, application, tag, strategy, result } = filter;
+  const {
+    sinceMs = -Infinity,
+    untilMs = Infinity,
+    taskId,
+    hostId,
+    application,
+    tag,
+    strategy,
+    taskType,
+    result,
+  } = filter;
   return (
     record.endedAtMs >= sinceMs &&
     record.endedAtMs < untilMs &&
@@ -135,6 +146,7 @@ function matches(record: DownloadRecord, filter: RecordFilter): boolean {
     (application === '' || record.application === application) &&
     (tag === '' || record.tag === tag) &&
     (strategy === '' || record.strategy === strategy) &&
+    (taskType === '' || record.taskType === taskType) &&
     (result === undefined || record.result === result)
   );
 }

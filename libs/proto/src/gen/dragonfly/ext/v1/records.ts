@@ -45,6 +45,7 @@ export enum SummaryGroup {
   SUMMARY_GROUP_TASK = 3,
   SUMMARY_GROUP_STRATEGY = 4,
   SUMMARY_GROUP_TAG = 5,
+  SUMMARY_GROUP_TASK_TYPE = 6,
 }
 
 /** Empty fields do not filter. */
@@ -61,6 +62,8 @@ export interface DownloadFilter {
   tag: string;
   strategy: string;
   result: DownloadResult;
+  /** STANDARD, PERSISTENT, PERSISTENT_CACHE or CACHE. */
+  taskType: string;
 }
 
 /** Which downloads. */
@@ -93,6 +96,7 @@ export interface DownloadRecord {
   ip: string;
   idc: string;
   isSeed: boolean;
+  /** STANDARD, PERSISTENT, PERSISTENT_CACHE or CACHE. */
   taskType: string;
   /** Without query and user information. */
   url: string;
@@ -177,6 +181,7 @@ function createBaseDownloadFilter(): DownloadFilter {
     tag: "",
     strategy: "",
     result: 0,
+    taskType: "",
   };
 }
 
@@ -205,6 +210,9 @@ export const DownloadFilter: MessageFns<DownloadFilter> = {
     }
     if (message.result !== 0) {
       writer.uint32(64).int32(message.result);
+    }
+    if (message.taskType !== "") {
+      writer.uint32(74).string(message.taskType);
     }
     return writer;
   },
@@ -286,6 +294,14 @@ export const DownloadFilter: MessageFns<DownloadFilter> = {
             message.result = reader.int32() as any;
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.taskType = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -311,6 +327,7 @@ export const DownloadFilter: MessageFns<DownloadFilter> = {
     message.tag = object.tag ?? "";
     message.strategy = object.strategy ?? "";
     message.result = object.result ?? 0;
+    message.taskType = object.taskType ?? "";
     return message;
   },
 };
