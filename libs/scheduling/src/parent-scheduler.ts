@@ -40,7 +40,7 @@ export interface ParentSchedulerOptions {
 }
 
 /** Waiting peers that are looked at in one turn of the event loop when a parent has become usable. */
-const WAKE_BATCH = 128;
+const WAKE_BATCH = 32;
 
 const NOBODY: ReadonlySet<string> = new Set();
 

@@ -23,6 +23,9 @@ type Response = NonNullable<schedulerV2.AnnouncePeerResponse['response']>;
 type Report = NonNullable<Message['request']>;
 type PieceReport = Extract<Report, { $case: `downloadPiece${string}` }>;
 
+/** Messages of one stream that wait for a turn; then HTTP/2 holds the sender back. */
+const MAX_WAITING_MESSAGES = 2;
+
 /**
  * One AnnouncePeer stream: turns its messages into events of a peer, and the scheduler's answers into responses.
  *
@@ -35,6 +38,9 @@ export class PeerSession {
   #isOver = false;
   #isWaiting = false;
   #isBlocked = false;
+  /** Messages that have come and were not handled yet. */
+  #waitingMessages = 0;
+  #isPaused = false;
 
   private constructor(
     private readonly call: AnnounceCall,
@@ -53,7 +59,7 @@ export class PeerSession {
     const session = new PeerSession(call, state, kind, onOver);
     state.metrics.announcePeer.total.inc();
     call.onMessage((message) => {
-      state.turns.run(() => session.#receive(message));
+      session.#take(message);
     });
     call.onEnd(() => {
       state.turns.run(() => {
@@ -74,6 +80,22 @@ export class PeerSession {
 
   get isOver(): boolean {
     return this.#isOver;
+  }
+
+  /** Handles a message now or in one of the next turns; while several wait the stream is not read on. */
+  #take(message: Message): void {
+    this.#waitingMessages += 1;
+    const hasRun = this.state.turns.run(() => {
+      this.#waitingMessages -= 1;
+      this.#receive(message);
+      if (this.#isPaused && this.#waitingMessages === 0) {
+        this.#isPaused = false;
+        this.call.resume();
+      }
+    });
+    if (hasRun || this.#isPaused || this.#waitingMessages < MAX_WAITING_MESSAGES) return;
+    this.#isPaused = true;
+    this.call.pause();
   }
 
   #receive(message: Message): void {

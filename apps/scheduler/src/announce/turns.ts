@@ -1,24 +1,30 @@
 /** Work in one turn of the event loop before everybody else gets a turn, in ms. */
 const SLICE_MS = 8;
-/** Jobs that wait; beyond that the work is done at once, which holds the senders back. */
-const MAX_WAITING = 65_536;
+/** Places of jobs that have run are given up when there are so many. */
+const MAX_SPENT = 1024;
 
 /** Runs jobs in the order in which they are handed in: now, or soon. */
 export interface JobRunner {
-  run(job: () => void): void;
+  /**
+   * @returns false when the job has to wait for a turn. How many wait is bounded by who hands them in: one that does not
+   *   hold back when told so may fill the memory
+   */
+  run(job: () => void): boolean;
 }
 
 /** For a scheduler in virtual time, where nobody else waits for a turn. */
 export const atOnce: JobRunner = {
   run: (job) => {
     job();
+    return true;
   },
 };
 
 /**
  * Spreads bursts of work over turns of the event loop. Without a burst a job runs where it is handed in. When thousands
  * of messages arrive together, each turn does a slice of them, so that health checks, other streams and timers get
- * through in between: a scheduler that is busy must not look dead.
+ * through in between: a scheduler that is busy must not look dead. Whoever hands in is told to hold back meanwhile, because
+ * what is read and decoded in vain takes a turn too.
  *
  * Jobs run in the order in which they were handed in, and never inside one another.
  */
@@ -35,11 +41,10 @@ export class Turns implements JobRunner {
   }
 
   /** Runs the job now, or in one of the next turns. */
-  run(job: () => void): void {
+  run(job: () => void): boolean {
     if (this.#isRunning || this.waitingCount > 0) {
       this.#waiting.push(job);
-      if (!this.#isRunning && this.waitingCount > MAX_WAITING) this.#drain(Infinity);
-      return;
+      return false;
     }
     const nowMs = performance.now();
     if (this.#sliceEndMs === undefined) {
@@ -48,7 +53,7 @@ export class Turns implements JobRunner {
     }
     if (nowMs >= this.#sliceEndMs) {
       this.#waiting.push(job);
-      return;
+      return false;
     }
     this.#isRunning = true;
     try {
@@ -56,6 +61,7 @@ export class Turns implements JobRunner {
     } finally {
       this.#isRunning = false;
     }
+    return true;
   }
 
   #turn(): void {
@@ -85,7 +91,7 @@ export class Turns implements JobRunner {
   /** Gives up the places of jobs that have run, not at every job: that would move all others. */
   #forget(): void {
     if (this.#next === this.#waiting.length) this.#waiting.length = 0;
-    else if (this.#next > MAX_WAITING) this.#waiting.splice(0, this.#next);
+    else if (this.#next > MAX_SPENT) this.#waiting.splice(0, this.#next);
     else return;
     this.#next = 0;
   }
