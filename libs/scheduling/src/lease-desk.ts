@@ -211,6 +211,11 @@ export function isOwnElsewhere(lease: SourceLease | undefined, peer: Peer): bool
   return lease?.phase === 'elsewhere' && lease.elsewhere?.hostId === peer.host.id;
 }
 
+/** Whether the lease was given to the peer's host, and the peer is the one that carries it out. */
+export function isTriggered(lease: SourceLease | undefined, peer: Peer): boolean {
+  return lease?.holder === peer && lease.trigger?.hostId === peer.host.id && mayGoToSource(peer);
+}
+
 /** Tells a peer to go to the source. */
 export function grant(peer: Peer, reason: string): ScheduleAnswer {
   peer.needsBackToSource = true;

@@ -1,8 +1,7 @@
-import { Alarm } from './alarm.js';
 import { type CandidateLimits, canServe, selectParents } from './candidates.js';
 import type { Clock } from './clock.js';
 import { type LeaseAuthority, soleAuthority } from './lease-authority.js';
-import { grant, isOwnElsewhere, type Lead, LeaseDesk, SOURCE_WANTED } from './lease-desk.js';
+import { grant, isOwnElsewhere, isTriggered, type Lead, LeaseDesk, SOURCE_WANTED } from './lease-desk.js';
 import { sourcePolicyOf } from './priority.js';
 import type { SeedGateway, SeedTriggerResult } from './seed-gateway.js';
 import { SeedLead } from './seed-lead.js';
@@ -10,15 +9,9 @@ import { isConnected, isOfUse, type SourceLease } from './source-lease.js';
 import type { Strategy } from './strategy.js';
 import type { Peer, Task } from './task.js';
 import { dropLease, endLease, leadersFirst, type TaskTurn } from './task-turn.js';
-import {
-  hasRoomAtSource,
-  leaseDeadlineMs,
-  mayGoToSource,
-  mayJoinAtSource,
-  type SourceLimits,
-  waitDeadlineMs,
-} from './wait-rules.js';
+import { hasRoomAtSource, mayGoToSource, mayJoinAtSource, type SourceLimits, waitDeadlineMs } from './wait-rules.js';
 import type { ScheduleAnswer, Waiter } from './waiter.js';
+import { WaitingLines } from './waiting-lines.js';
 
 export interface ParentSchedulerOptions {
   readonly clock: Clock;
@@ -39,9 +32,6 @@ export interface ParentSchedulerOptions {
   readonly authority?: LeaseAuthority;
 }
 
-/** Waiting peers that are looked at in one turn of the event loop when a parent has become usable. */
-const WAKE_BATCH = 32;
-
 const NOBODY: ReadonlySet<string> = new Set();
 
 /**
@@ -56,15 +46,18 @@ const NOBODY: ReadonlySet<string> = new Set();
 export class ParentScheduler {
   readonly #options: ParentSchedulerOptions;
   readonly #desk: LeaseDesk;
-  readonly #turns = new WeakMap<Task, TaskTurn>();
-  /** Turns with somebody waiting; only these have their alarm set. */
-  readonly #busy = new Set<TaskTurn>();
-  #waitingCount = 0;
-  #isClosed = false;
+  readonly #lines: WaitingLines;
 
   constructor(options: ParentSchedulerOptions) {
     this.#options = options;
     const { clock, seeds, sourceLimits, authority = soleAuthority } = options;
+    this.#lines = new WaitingLines({
+      clock,
+      sourceLimits,
+      onDeadline: (task, turn) => {
+        this.#checkDeadlines(task, turn);
+      },
+    });
     const seedLead = new SeedLead(seeds, clock, (task, turn, result) => {
       this.#triggerEnded(task, turn, result);
     });
@@ -73,10 +66,10 @@ export class ParentScheduler {
       {
         attach: (peer, nowMs) => this.#attach(peer, nowMs),
         answer: (peer, answer) => {
-          this.#answer(peer, answer);
+          this.#lines.answer(peer, answer);
         },
         rearm: (task, turn) => {
-          this.#rearm(task, turn);
+          this.#lines.rearm(task, turn);
         },
       },
     );
@@ -84,19 +77,18 @@ export class ParentScheduler {
 
   /** Peers that wait for an answer now. */
   get waitingCount(): number {
-    return this.#waitingCount;
+    return this.#lines.count;
   }
 
   /** Who fetches the task from the source, or has last done so. */
   leaseOf(task: Task): SourceLease | undefined {
-    return this.#turns.get(task)?.lease;
+    return this.#lines.knownTurnOf(task)?.lease;
   }
 
   /** Forgets all timers; nobody that waits is answered any more. */
   close(): void {
-    this.#isClosed = true;
     this.#desk.close();
-    for (const turn of this.#busy) turn.alarm.off();
+    this.#lines.close();
   }
 
   /** A peer has registered: a seed that was triggered for the task is recognised here. */
@@ -125,11 +117,11 @@ export class ParentScheduler {
       });
       return;
     }
-    const turn = this.#turnOf(task);
+    const turn = this.#lines.turnOf(task);
     const nowMs = this.#nowMs();
     // Also of a peer that goes to the source: an A/B test compares all downloads of a task.
     peer.strategyLabel = this.#options.strategyFor(task).name;
-    this.#dequeue(peer);
+    this.#lines.leave(peer);
     task.detachFromParents(peer);
     // Bound for the source, or on the host that another scheduler thinks is there: it carries on what it has begun.
     const isLeaseAlive = this.#desk.isLeaseAlive(task, turn, nowMs) && !isOwnElsewhere(turn.lease, peer);
@@ -143,9 +135,9 @@ export class ParentScheduler {
     lead ??= this.#attach(peer, nowMs);
     // What its host was asked to fetch it does not wait for, though the first to ask there may not have been a scheduler.
     if (isLeaseAlive && isTriggered(turn.lease, peer))
-      {lead ??= grant(peer, 'the seed peer was asked to fetch the task');}
+      lead ??= grant(peer, 'the seed peer was asked to fetch the task');
     lead ??= isLeaseAlive ? 'wait' : this.#lead(turn, peer, nowMs, NOBODY);
-    if (lead === 'wait') this.#enqueue(turn, peer, { sinceMs: nowMs, answer });
+    if (lead === 'wait') this.#lines.enter(turn, peer, { sinceMs: nowMs, answer });
     else answer(lead);
   }
 
@@ -157,7 +149,7 @@ export class ParentScheduler {
   extend(peer: Peer): { readonly parents: readonly Peer[]; readonly hasRoom: boolean } {
     const { limits, strategyFor, random } = this.#options;
     const { task } = peer;
-    if (peer.state !== 'Running' || this.#isClosed || this.#turns.get(task)?.waiters.has(peer) === true) {
+    if (peer.state !== 'Running' || this.#lines.isClosed || this.#lines.knownTurnOf(task)?.waiters.has(peer) === true) {
       return { parents: [], hasRoom: !peer.isDone };
     }
     const bounds = limits();
@@ -172,7 +164,7 @@ export class ParentScheduler {
   /** A holder that has to report besides has not done so: it is taken for dead. */
   holderSilent(peer: Peer): void {
     const { task } = peer;
-    const turn = this.#turnOf(task);
+    const turn = this.#lines.turnOf(task);
     if (turn.lease?.holder !== peer || turn.lease.phase !== 'held') return;
     dropLease(task, turn, turn.lease, this.#nowMs());
     this.#promote(task, turn, NOBODY);
@@ -188,7 +180,7 @@ export class ParentScheduler {
   /** The peer has begun to fetch from the source, told to or not. */
   wentToSource(peer: Peer): void {
     const { task } = peer;
-    const turn = this.#turnOf(task);
+    const turn = this.#lines.turnOf(task);
     const nowMs = this.#nowMs();
     task.detachFromParents(peer);
     task.backToSourcePeers.add(peer);
@@ -209,7 +201,7 @@ export class ParentScheduler {
   /** The peer has all it wanted. */
   succeeded(peer: Peer): void {
     const { task } = peer;
-    const turn = this.#turnOf(task);
+    const turn = this.#lines.turnOf(task);
     task.backToSourcePeers.delete(peer);
     task.detachFromParents(peer);
     if (peer.host.facts.isSeed) turn.seedFailedAtMs = undefined;
@@ -221,9 +213,9 @@ export class ParentScheduler {
   /** The peer has given up. */
   failed(peer: Peer): void {
     const { task } = peer;
-    const turn = this.#turnOf(task);
+    const turn = this.#lines.turnOf(task);
     task.backToSourcePeers.delete(peer);
-    this.#dequeue(peer);
+    this.#lines.leave(peer);
     task.detachFromParents(peer);
     task.refreshOfferable(peer);
     if (peer.host.facts.isSeed) turn.seedFailedAtMs = this.#nowMs();
@@ -233,23 +225,23 @@ export class ParentScheduler {
 
   /** The peer was marked Leave; it will be deleted. */
   left(peer: Peer): void {
-    const waiter = this.#dequeue(peer);
+    const waiter = this.#lines.leave(peer);
     peer.task.backToSourcePeers.delete(peer);
     peer.task.detachFromParents(peer);
     peer.task.refreshOfferable(peer);
     this.#gone(peer);
-    this.#release(this.#turnOf(peer.task), peer);
+    this.#release(this.#lines.turnOf(peer.task), peer);
     waiter?.answer({ kind: 'refused', code: 'not-found', message: `peer ${peer.id} not found` });
   }
 
   /** The peer's stream has ended; nothing will be heard from it unless it had succeeded. */
   detached(peer: Peer): void {
     peer.isAttached = false;
-    this.#dequeue(peer);
+    this.#lines.leave(peer);
     peer.task.refreshOfferable(peer);
     if (peer.isDone) return;
     peer.task.backToSourcePeers.delete(peer);
-    const turn = this.#turnOf(peer.task);
+    const turn = this.#lines.turnOf(peer.task);
     const isHolder = turn.lease?.holder === peer && turn.lease !== undefined && !isConnected(turn.lease);
     if (isHolder || this.#desk.hasJoined(peer)) this.#release(turn, peer);
   }
@@ -257,7 +249,7 @@ export class ParentScheduler {
   /** The content length has become known, or the lengths have changed. */
   contentChanged(task: Task): void {
     for (const peer of task.peers.values()) task.refreshOfferable(peer);
-    this.#wake(task, this.#turnOf(task));
+    this.#wake(task, this.#lines.turnOf(task));
   }
 
   /**
@@ -266,65 +258,16 @@ export class ParentScheduler {
    * @returns how to answer a peer that was waiting; the caller tells it
    */
   removing(peer: Peer): Waiter | undefined {
-    const waiter = this.#dequeue(peer);
+    const waiter = this.#lines.leave(peer);
     peer.task.backToSourcePeers.delete(peer);
     peer.isAttached = false;
     this.#gone(peer);
-    this.#release(this.#turnOf(peer.task), peer);
+    this.#release(this.#lines.turnOf(peer.task), peer);
     return waiter;
-  }
-
-  #turnOf(task: Task): TaskTurn {
-    let turn = this.#turns.get(task);
-    if (turn === undefined) {
-      const alarm = new Alarm(this.#options.clock, () => {
-        this.#checkDeadlines(task, made);
-      });
-      const made: TaskTurn = {
-        lease: undefined,
-        waiters: new Map(),
-        seedFailedAtMs: undefined,
-        alarm,
-        isWaking: false,
-      };
-      this.#turns.set(task, made);
-      turn = made;
-    }
-    return turn;
   }
 
   #nowMs(): number {
     return this.#options.clock.nowMs();
-  }
-
-  #enqueue(turn: TaskTurn, peer: Peer, waiter: Waiter): void {
-    const { task } = peer;
-    const { sourceLimits } = this.#options;
-    turn.waiters.set(peer, waiter);
-    this.#busy.add(turn);
-    this.#waitingCount += 1;
-    if (this.#isClosed) return;
-    turn.alarm.notLaterThan(waitDeadlineMs(peer, waiter, turn.lease, sourceLimits));
-    if (turn.lease !== undefined) {
-      turn.alarm.notLaterThan(leaseDeadlineMs(turn.lease, task.pieceLengthBytes, sourceLimits));
-    }
-  }
-
-  #dequeue(peer: Peer): Waiter | undefined {
-    const turn = this.#turns.get(peer.task);
-    const waiter = turn?.waiters.get(peer);
-    if (turn === undefined || waiter === undefined) return undefined;
-    turn.waiters.delete(peer);
-    this.#waitingCount -= 1;
-    if (turn.waiters.size === 0) {
-      turn.alarm.off();
-      this.#busy.delete(turn);
-    }
-    return waiter;
-  }
-
-  #answer(peer: Peer, answer: ScheduleAnswer): void {
-    this.#dequeue(peer)?.answer(answer);
   }
 
   /** Chooses parents and draws the edges. */
@@ -378,16 +321,16 @@ export class ParentScheduler {
 
   /** Without a lease: gives the waiting peers what there is, and the lease to the first that may have it. */
   #promote(task: Task, turn: TaskTurn, unreachableSeeds: ReadonlySet<string>): void {
-    if (turn.waiters.size === 0 || this.#isClosed) return;
+    if (turn.waiters.size === 0 || this.#lines.isClosed) return;
     const nowMs = this.#nowMs();
     this.#desk.adoptReader(task, turn, nowMs);
     for (const peer of leadersFirst([...turn.waiters.keys()])) {
       if (turn.lease !== undefined) break;
       if (!turn.waiters.has(peer)) continue;
       const lead = this.#attach(peer, nowMs) ?? this.#lead(turn, peer, nowMs, unreachableSeeds);
-      if (lead !== 'wait') this.#answer(peer, lead);
+      if (lead !== 'wait') this.#lines.answer(peer, lead);
     }
-    this.#rearm(task, turn);
+    this.#lines.rearm(task, turn);
   }
 
   #gone(peer: Peer): void {
@@ -395,46 +338,16 @@ export class ParentScheduler {
   }
 
   #refresh(peer: Peer): void {
-    if (peer.task.refreshOfferable(peer)) this.#wake(peer.task, this.#turnOf(peer.task));
+    if (peer.task.refreshOfferable(peer)) this.#wake(peer.task, this.#lines.turnOf(peer.task));
   }
 
-  /** Looks for parents for every waiting peer, a batch in this turn and the rest in the next ones. */
+  /** Looks for parents for everybody who waits. */
   #wake(task: Task, turn: TaskTurn): void {
     this.#options.onParentFound?.(task);
-    if (turn.waiters.size === 0 || turn.isWaking || this.#isClosed) return;
-    turn.isWaking = true;
-    this.#wakeBatch(turn, [...turn.waiters.keys()], 0);
-  }
-
-  #wakeBatch(turn: TaskTurn, peers: readonly Peer[], from: number): void {
-    const nowMs = this.#nowMs();
-    const end = Math.min(peers.length, from + WAKE_BATCH);
-    for (const peer of peers.slice(from, end)) {
-      if (!turn.waiters.has(peer)) continue;
+    this.#lines.visitAll(turn, (peer, nowMs) => {
       const parents = this.#attach(peer, nowMs);
-      if (parents !== undefined) this.#answer(peer, parents);
-    }
-    if (end === peers.length) {
-      turn.isWaking = false;
-      return;
-    }
-    this.#options.clock.after(0, () => {
-      this.#wakeBatch(turn, peers, end);
+      if (parents !== undefined) this.#lines.answer(peer, parents);
     });
-  }
-
-  /** After anything that may have moved deadlines to an earlier time. */
-  #rearm(task: Task, turn: TaskTurn): void {
-    turn.alarm.off();
-    if (turn.waiters.size === 0 || this.#isClosed) return;
-    const { sourceLimits } = this.#options;
-    const { lease } = turn;
-    if (lease !== undefined) turn.alarm.notLaterThan(leaseDeadlineMs(lease, task.pieceLengthBytes, sourceLimits));
-    let atMs = Infinity;
-    for (const [peer, waiter] of turn.waiters) {
-      atMs = Math.min(atMs, waitDeadlineMs(peer, waiter, lease, sourceLimits));
-    }
-    turn.alarm.notLaterThan(atMs);
   }
 
   #checkDeadlines(task: Task, turn: TaskTurn): void {
@@ -453,14 +366,14 @@ export class ParentScheduler {
       if (nowMs < waitDeadlineMs(peer, waiter, turn.lease, this.#options.sourceLimits)) continue;
       this.#expire(turn, peer, nowMs);
     }
-    this.#rearm(task, turn);
+    this.#lines.rearm(task, turn);
   }
 
   /** A peer has waited as long as it may. */
   #expire(turn: TaskTurn, peer: Peer, nowMs: number): void {
     const parents = this.#attach(peer, nowMs);
     if (parents !== undefined) {
-      this.#answer(peer, parents);
+      this.#lines.answer(peer, parents);
       return;
     }
     const { lease } = turn;
@@ -474,18 +387,13 @@ export class ParentScheduler {
       return;
     }
     const lead = lease === undefined ? this.#lead(turn, peer, nowMs, NOBODY) : 'wait';
-    if (lead !== 'wait') this.#answer(peer, lead);
+    if (lead !== 'wait') this.#lines.answer(peer, lead);
     else if (turn.lease === lease) {
-      this.#answer(peer, {
+      this.#lines.answer(peer, {
         kind: 'refused',
         code: 'failed-precondition',
         message: 'no candidate parents found and the source is not allowed',
       });
     }
   }
-}
-
-/** Whether the lease was given to the peer's host, and the peer is the one that carries it out. */
-function isTriggered(lease: SourceLease | undefined, peer: Peer): boolean {
-  return lease?.holder === peer && lease.trigger?.hostId === peer.host.id && mayGoToSource(peer);
 }
