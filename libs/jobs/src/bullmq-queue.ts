@@ -1,5 +1,5 @@
-import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import { DfError } from '@dragonfly/errors';
+import { connectionOptions, type RedisPlace } from '@dragonfly/kv';
 import { type Job, type JobsOptions, Queue, UnrecoverableError, WaitingError, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
 import {
@@ -17,17 +17,9 @@ import {
 import { backoffAfter, checkRequest, checkSchedule } from './requests.js';
 import { abortCancelled, JobListeners, type RunningJob } from './running-jobs.js';
 
-export interface BullmqQueueOptions {
-  /** One server; or, with `masterName`, the sentinels. */
-  addresses: readonly { host: string; port: number }[];
-  masterName?: string;
-  username?: string;
-  password?: string;
-  sentinelUsername?: string;
-  sentinelPassword?: string;
+export interface BullmqQueueOptions extends RedisPlace {
   /** Number of the database. @default 0 */
   db?: number;
-  tls?: TlsOptions;
   /** Name of the queue. */
   name: string;
   /** Begin of every key. @default "dragonfly" */
@@ -217,26 +209,11 @@ export class BullmqJobQueue extends JobQueue {
 
   private connect(): Redis {
     const o = this.options;
-    const [first] = o.addresses;
-    if (!first) {
-      throw new DfError('invalid-argument', 'addresses: must name at least one Redis server');
-    }
     const retryStrategy = (attempt: number): number =>
       Math.min(RECONNECT_MAX_MS, RECONNECT_MIN_MS * 2 ** Math.min(attempt - 1, 10));
     const redis = new Redis({
-      ...(o.masterName
-        ? {
-            sentinels: o.addresses.map((address) => ({ ...address })),
-            name: o.masterName,
-            sentinelUsername: o.sentinelUsername,
-            sentinelPassword: o.sentinelPassword,
-            sentinelRetryStrategy: retryStrategy,
-          }
-        : { host: first.host, port: first.port }),
-      username: o.username,
-      password: o.password,
+      ...connectionOptions(o, retryStrategy),
       db: o.db ?? 0,
-      tls: o.tls,
       retryStrategy,
       // BullMQ demands it of connections that wait for entries; our own calls have a deadline of their own.
       maxRetriesPerRequest: null,

@@ -22,4 +22,11 @@ export {
   RecordStore,
   type StoredRecord,
 } from './record-store.js';
-export { createRedisKv, type RedisAddress, type RedisKvOptions } from './redis-kv.js';
+export { createRedisKv, type RedisKvOptions } from './redis-kv.js';
+export {
+  connectionOptions,
+  type RedisAddress,
+  type RedisPlace,
+  redisPlaceOf,
+  type RedisSection,
+} from './redis-place.js';

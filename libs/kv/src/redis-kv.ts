@@ -1,6 +1,5 @@
 import { createRequire } from 'node:module';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ConnectionOptions } from 'node:tls';
 import { DfError } from '@dragonfly/errors';
 import type { Redis, RedisOptions } from 'ioredis';
 import { checkIncrement, checkKey, checkScanLimit, checkTtl } from './arguments.js';
@@ -10,27 +9,12 @@ import { Lock } from './lock.js';
 import { deliver } from './memory-kv.js';
 import { PubSub, type MessageListener } from './pub-sub.js';
 import { RedisConnection } from './redis-connection.js';
+import { connectionOptions, type RedisPlace } from './redis-place.js';
 import { RedisRecordStore } from './redis-records.js';
 
-/** Address of one Redis or sentinel process. */
-export interface RedisAddress {
-  host: string;
-  port: number;
-}
-
-export interface RedisKvOptions {
-  /** One server; or, with `masterName`, the sentinels. */
-  addresses: readonly RedisAddress[];
-  /** Name of the master that the sentinels know. */
-  masterName?: string;
-  username?: string;
-  password?: string;
-  sentinelUsername?: string;
-  sentinelPassword?: string;
+export interface RedisKvOptions extends RedisPlace {
   /** Number of the database. @default 0 */
   db?: number;
-  /** TLS towards the server. @default none */
-  tls?: ConnectionOptions;
   /** Longest wait for the answer to one command, the connection set-up included, in ms. @default 5000 */
   commandTimeoutMs?: number;
   /** Longest wait for a connection, in ms. @default 5000 */
@@ -63,24 +47,9 @@ if created and ARGV[2] ~= '' then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 return n`;
 
 function redisOptions(o: RedisKvOptions): RedisOptions {
-  const [first] = o.addresses;
-  if (!first) {
-    throw new DfError('invalid-argument', 'addresses: must name at least one Redis server');
-  }
   return {
-    ...(o.masterName
-      ? {
-          sentinels: o.addresses.map((a) => ({ ...a })),
-          name: o.masterName,
-          sentinelUsername: o.sentinelUsername,
-          sentinelPassword: o.sentinelPassword,
-          sentinelRetryStrategy: backoff,
-        }
-      : { host: first.host, port: first.port }),
-    username: o.username,
-    password: o.password,
+    ...connectionOptions(o, backoff),
     db: o.db ?? 0,
-    tls: o.tls,
     lazyConnect: true,
     connectTimeout: o.connectTimeoutMs ?? 5_000,
     retryStrategy: backoff,

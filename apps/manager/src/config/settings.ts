@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { readFileSync } from 'node:fs';
 import { loadConfig } from '@dragonfly/config';
 import { DfError } from '@dragonfly/errors';
-import type { RedisAddress, RedisKvOptions } from '@dragonfly/kv';
+import { type RedisKvOptions, redisPlaceOf } from '@dragonfly/kv';
+import { hostPort } from '@dragonfly/rpc';
 import type { DatabaseOptions } from '@dragonfly/persistence';
 import { checkKnownSecrets } from './known-secrets.js';
 import { managerConfigSchema, type ManagerConfig } from './manager-config.js';
@@ -105,38 +106,9 @@ function databaseOptions(config: ManagerConfig, dataDirectory: string): Database
 
 function redisOptions(config: ManagerConfig): RedisKvOptions | undefined {
   const { redis } = config.database;
-  const addresses: RedisAddress[] = redis.addrs.map(redisAddress);
-  if (addresses.length === 0 && redis.host) {
-    addresses.push({ host: redis.host, port: redis.port ?? 6379 });
-  }
-  if (addresses.length === 0) {
-    return undefined;
-  }
-  if (addresses.length > 1 && !redis.masterName) {
-    throw new DfError(
-      'invalid-argument',
-      'database.redis.addrs: several addresses need database.redis.masterName (sentinels); Redis Cluster is not supported',
-    );
-  }
-  return {
-    addresses,
-    masterName: redis.masterName || undefined,
-    username: redis.username || undefined,
-    password: redis.password || undefined,
-    sentinelUsername: redis.sentinelUsername || undefined,
-    sentinelPassword: redis.sentinelPassword || undefined,
-    db: redis.db,
-    tls: redis.tls ? tlsOptions(redis.tls, false) : undefined,
-  };
-}
-
-function redisAddress(address: string): RedisAddress {
-  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(address);
-  const host = match?.[1] ?? match?.[2];
-  if (!host) {
-    throw new DfError('invalid-argument', `database.redis.addrs: "${address}" must be host:port`);
-  }
-  return { host, port: Number(match?.[3]) };
+  const addrs = redis.addrs.length === 0 && redis.host ? [hostPort(redis.host, redis.port ?? 6379)] : redis.addrs;
+  const place = redisPlaceOf({ ...redis, addrs });
+  return place && { ...place, db: redis.db };
 }
 
 interface TlsFiles {

@@ -30,6 +30,19 @@ const ignored = z.unknown().optional();
 
 const workers = (count: number): z.ZodDefault<z.ZodCoercedNumber> => z.coerce.number().int().min(1).default(count);
 
+const redisTls = z
+  .object({
+    caCert: z.string().default(''),
+    cert: z.string().default(''),
+    key: z.string().default(''),
+    insecureSkipVerify: z.boolean().default(false),
+  })
+  .nullish()
+  .refine((tls) => tls == null || (tls.cert === '') === (tls.key === ''), {
+    error: 'must name both cert and key, or neither',
+  })
+  .describe('TLS towards Redis and its sentinels; paths of PEM files, an empty section trusts the system');
+
 const redis = z
   .object({
     addrs: z.array(z.string()).default([]),
@@ -42,7 +55,7 @@ const redis = z
     backendDB: z.coerce.number().int().min(0).default(2),
     poolSize: z.coerce.number().int().min(1).default(20),
     poolTimeout: duration().default(10_000),
-    tls: ignored,
+    tls: redisTls,
   })
   .prefault({});
 

@@ -1,6 +1,6 @@
-import { Redis, type RedisOptions } from 'ioredis';
+import { connectionOptions, redisPlaceOf } from '@dragonfly/kv';
+import { Redis } from 'ioredis';
 import type { SchedulerConfig } from '../config/scheduler-config.js';
-import { redisAddressesOf } from '../kv.js';
 
 const CONNECT_TIMEOUT_MS = 3_000;
 /** Longest wait for the server to take note of a closed connection. */
@@ -14,24 +14,12 @@ const DISCONNECT_TIMEOUT_MS = 200;
  */
 export function jobRedis(config: SchedulerConfig): ((database: 'broker' | 'backend') => Redis) | undefined {
   const { redis } = config.database;
-  const addresses = redisAddressesOf(config);
-  const [first] = addresses;
-  if (first === undefined) return undefined;
-  const place: RedisOptions =
-    redis.masterName === ''
-      ? first
-      : {
-          sentinels: [...addresses],
-          name: redis.masterName,
-          sentinelRetryStrategy: () => null,
-          ...(redis.sentinelUsername === '' ? {} : { sentinelUsername: redis.sentinelUsername }),
-          ...(redis.sentinelPassword === '' ? {} : { sentinelPassword: redis.sentinelPassword }),
-        };
+  const place = redisPlaceOf(redis);
+  if (place === undefined) return undefined;
+  const options = connectionOptions(place, () => null);
   return (database) => {
     const connection = new Redis({
-      ...place,
-      ...(redis.username === '' ? {} : { username: redis.username }),
-      ...(redis.password === '' ? {} : { password: redis.password }),
+      ...options,
       db: database === 'broker' ? redis.brokerDB : redis.backendDB,
       lazyConnect: true,
       connectTimeout: CONNECT_TIMEOUT_MS,
