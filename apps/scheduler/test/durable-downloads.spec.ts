@@ -1,9 +1,12 @@
+import { jest } from '@jest/globals';
 import { extRecords } from '@dragonfly/proto';
 import { createGrpcClient, unary } from '@dragonfly/rpc';
 import { waitFor } from '@dragonfly/testkit';
 import { aPiece } from './support/announcements.js';
 import { KindClient } from './support/durable-kinds.js';
 import { TestCluster } from './support/test-cluster.js';
+
+jest.setTimeout(20_000);
 
 const PIECE_BYTES = 4n * 1024n * 1024n;
 const { DownloadResult, SummaryGroup } = extRecords;
@@ -96,8 +99,9 @@ describe.each([
       await peer.register({ needBackToSource: true });
       expect((await peer.answer()).kind).toBe('back-to-source');
       await peer.started();
-      for (const number of [0, 1])
+      for (const number of [0, 1]) {
         await peer.send('downloadPieceBackToSourceFinishedRequest', { piece: aPiece(number) });
+      }
       await peer.finished();
       await peer.end();
       expect(await list()).toMatchObject([{ peerId: 'reader', bytesFromSource: 2n * PIECE_BYTES, bytesFromPeers: 0n }]);

@@ -1,6 +1,6 @@
-import { extRecords } from '@dragonfly/proto';
+import { commonV2, extRecords } from '@dragonfly/proto';
 import { createGrpcClient, unary } from '@dragonfly/rpc';
-import { aDownload } from './support/announcements.js';
+import { aDownload, aPiece } from './support/announcements.js';
 import { TestCluster } from './support/test-cluster.js';
 
 const PIECE_BYTES = 4n * 1024n * 1024n;
@@ -72,6 +72,29 @@ it('every download leaves a record of what came from where', async () => {
       bytesFromPeers: 0n,
       parents: [],
     },
+  ]);
+});
+
+it('a second download of one host, which names no parent for what the first has fetched, counts nothing twice', async () => {
+  await start();
+  const hostId = await cluster.host('seed', { type: 1 });
+  await sourcePeer(hostId);
+  // As a real seed of 1.5.10 does that is triggered while it fetches: remote traffic, no parent.
+  const again = await cluster.peer('task', hostId);
+  await again.register(aDownload({ needBackToSource: true }));
+  await again.answer();
+  await again.started();
+  for (let number = 0; number < 3; number++) {
+    await again.send({
+      $case: 'downloadPieceFinishedRequest',
+      value: { piece: aPiece(number, { trafficType: commonV2.TrafficType.REMOTE_PEER }) },
+    });
+  }
+  await again.finished();
+  await again.end();
+  expect((await list()).downloads).toMatchObject([
+    { peerId: again.id, bytesFromSource: 0n, bytesFromPeers: 0n, bytesFromSeeds: 0n, bytesLocal: 3n * PIECE_BYTES },
+    { bytesFromSource: 3n * PIECE_BYTES, bytesFromPeers: 0n, bytesLocal: 0n },
   ]);
 });
 

@@ -1,9 +1,12 @@
+import { jest } from '@jest/globals';
 import { createRedisKv } from '@dragonfly/kv';
 import { RedisServer, waitFor } from '@dragonfly/testkit';
 import { aDownload } from './support/announcements.js';
 import { FakeDaemon } from './support/fake-daemon.js';
 import { TestCluster } from './support/test-cluster.js';
 import type { TestPeer } from './support/test-peer.js';
+
+jest.setTimeout(20_000);
 
 const missing = RedisServer.missingReason;
 if (missing !== undefined) console.warn(`skip: schedulers that are asked for the same task: ${missing}`);

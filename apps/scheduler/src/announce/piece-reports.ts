@@ -41,7 +41,7 @@ export function pieceFinished(
     }
   }
   scheduler.pieceFinished(peer, nowMs);
-  if (piece.trafficType === commonV2.TrafficType.LOCAL_PEER) state.records.pieceFound(peer, lengthBytes);
+  if (isFromOwnHost(piece, isFromSource)) state.records.pieceFound(peer, lengthBytes);
   else state.records.pieceFinished(peer, parent, isFromSource, lengthBytes);
   state.strategies.pieceFinished(peer, parent, isFromSource, lengthBytes, costMs);
   metrics.pieceFinished(
@@ -51,6 +51,16 @@ export function pieceFinished(
     peer.task.kind,
   );
   metrics.hostTraffic?.transferred(peer.host, parent?.host, lengthBytes);
+}
+
+/**
+ * Whether the peer's own host had the piece. Where a daemon has two downloads of one task at a time, as a real seed that
+ * is triggered while it preheats, the second waits for the pieces of the first, and reports each as one from a peer
+ * without naming any: counted as such, the same bytes would have been fetched twice.
+ */
+export function isFromOwnHost(piece: commonV2.Piece, isFromSource: boolean): boolean {
+  if (piece.trafficType === commonV2.TrafficType.LOCAL_PEER) return true;
+  return !isFromSource && (piece.parentId ?? '') === '';
 }
 
 /** A parent did not give a piece: it is not offered to this peer again. */

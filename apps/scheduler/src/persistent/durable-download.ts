@@ -1,4 +1,5 @@
-import { commonV2 } from '@dragonfly/proto';
+import type { commonV2 } from '@dragonfly/proto';
+import { isFromOwnHost } from '../announce/piece-reports.js';
 import type { DownloadEnd } from '../records/download-record.js';
 import type { DownloadRecorder } from '../records/download-recorder.js';
 import type { DownloadTally, TalliedParent } from '../records/download-tally.js';
@@ -36,7 +37,7 @@ export class DurableDownload {
 
   pieceFinished(piece: commonV2.Piece, isFromSource: boolean): void {
     const lengthBytes = Number(piece.length);
-    if (piece.trafficType === commonV2.TrafficType.LOCAL_PEER) this.#tally?.pieceFound(lengthBytes);
+    if (isFromOwnHost(piece, isFromSource)) this.#tally?.pieceFound(lengthBytes);
     else this.#tally?.pieceFinished(this.#parents.get(piece.parentId ?? ''), isFromSource, lengthBytes);
   }
 
