@@ -117,9 +117,15 @@ export class Transfer {
     taskId: string,
     signal: AbortSignal,
   ): Promise<number | undefined> {
-    const { config, log } = this.options;
+    const { config, hostId, log } = this.options;
     return learnLength(
-      { connections: this.connections, candidates, taskId, patienceMs: config.download.collectedPieceTimeout, log },
+      {
+        connections: this.connections,
+        candidates: candidates.filter(({ host }) => host?.id !== hostId),
+        taskId,
+        patienceMs: config.download.collectedPieceTimeout,
+        log,
+      },
       signal,
     );
   }

@@ -3,7 +3,7 @@ import { unary } from '@dragonfly/rpc';
 import type { Logger } from '@dragonfly/telemetry';
 import { sleep } from '../backoff.js';
 import { addressOf } from '../host/identity.js';
-import type { ParentConnections } from './parent-connections.js';
+import type { ParentConnection, ParentConnections } from './parent-connections.js';
 
 const CALL_DEADLINE_MS = 5000;
 /** How often parents are asked. */
@@ -40,8 +40,9 @@ async function ask(
   signal: AbortSignal,
 ): Promise<number | 'unknown-yet' | 'gone'> {
   if (host === undefined) return 'gone';
-  const connection = connections.acquire(addressOf(host.ip, host.port));
+  let connection: ParentConnection | undefined;
   try {
+    connection = connections.acquire(addressOf(host.ip, host.port));
     const { client } = connection;
     const answer = await unary<dfdaemonV2.StatLocalTaskRequest, dfdaemonV2.StatLocalTaskResponse>(
       client.statLocalTask.bind(client),
@@ -53,6 +54,6 @@ async function ask(
     log.debug({ parent: host.id, err: error }, 'a parent does not tell the content length');
     return 'gone';
   } finally {
-    connection.release();
+    connection?.release();
   }
 }

@@ -2,7 +2,7 @@ import { readStream } from '@dragonfly/rpc';
 import type { commonV2 } from '@dragonfly/proto';
 import type { Logger } from '@dragonfly/telemetry';
 import { addressOf } from '../host/identity.js';
-import type { ParentConnections } from './parent-connections.js';
+import type { ParentConnection, ParentConnections } from './parent-connections.js';
 import { parentWeight, type ParentBandwidth } from './parent-weight.js';
 import { SilenceWatch } from './silence-watch.js';
 
@@ -87,8 +87,10 @@ export class SyncedParentHosts implements ParentHosts {
   }
 
   private async follow(host: commonV2.Host, peerId: string, entry: Entry): Promise<void> {
-    const connection = this.connections.acquire(addressOf(host.ip, host.port));
+    let connection: ParentConnection | undefined;
     try {
+      // Throws for an address that is none: it is the word of a scheduler, and nothing that may end the process.
+      connection = this.connections.acquire(addressOf(host.ip, host.port));
       const call = connection.client.syncHost({ hostId: this.hostId, peerId });
       for await (const sample of readStream<commonV2.Host>(call, { signal: entry.stop.signal })) {
         entry.bandwidth = bandwidthOf(sample.network) ?? entry.bandwidth;
@@ -99,7 +101,7 @@ export class SyncedParentHosts implements ParentHosts {
       if (!entry.stop.signal.aborted) this.log.debug({ parent: host.id, err: error }, 'no load samples of a parent');
     } finally {
       entry.silence = undefined;
-      connection.release();
+      connection?.release();
     }
   }
 }

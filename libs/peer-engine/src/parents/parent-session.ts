@@ -89,7 +89,7 @@ export class ParentSession implements PushTarget {
       this.checkLife();
     }, LIFE_CHECK_INTERVAL_MS).unref();
     try {
-      for (const candidate of this.options.candidates) this.addParent(candidate);
+      for (const candidate of this.options.candidates.slice(0, MAX_PARENTS)) this.addParent(candidate);
       this.pump();
       return await this.settled.promise;
     } finally {

@@ -155,6 +155,7 @@ export class SourceSession {
         try {
           await pump.move(body, lengthBytes, signal);
           if (pump.receivedBytes < lengthBytes) throw new DfError('unavailable', 'the origin ended the body early');
+          if (!body.isPartial) await expectEnd(body, lengthBytes, signal);
         } finally {
           body.cancel();
         }
@@ -261,10 +262,14 @@ export class SourceSession {
   ): Promise<number> {
     const { task, pool, limiters } = this.options;
     for (const limiter of limiters) await limiter.take(lengthBytes, signal);
+    const known = task.contentLengthBytes;
+    const isLast = known !== undefined && number * task.pieceLengthBytes + lengthBytes >= known;
     const writer = task.beginPiece(number);
     if (writer === 'present' || writer === 'in-progress') {
       if (writer === 'in-progress') elsewhere.push(number);
-      return skip(body, lengthBytes, signal);
+      const skipped = await skip(body, lengthBytes, signal);
+      if (isLast && skipped === lengthBytes) await expectEnd(body, known, signal);
+      return skipped;
     }
     const pump = new PiecePump(writer, pool);
     try {
@@ -273,6 +278,8 @@ export class SourceSession {
         pump.abort();
         return pump.receivedBytes;
       }
+      // Before it counts: with its last piece the content is complete for everybody.
+      if (isLast) await expectEnd(body, known, signal);
       this.options.onPiece(await pump.commit());
       return pump.receivedBytes;
     } catch (error) {
@@ -332,6 +339,19 @@ function leavingAtEnd(body: SourceBody, gate: RequestGate): SourceBody {
 }
 
 /** Reads past bytes that are in the store already. */
+/**
+ * The length was learned from another host, or long ago. An origin that tells none is of the same content only when it ends
+ * there; one that tells its length has been compared by the backend.
+ * @throws DfError `origin` for a content that has changed
+ */
+async function expectEnd(body: SourceBody, lengthBytes: number, signal: AbortSignal): Promise<void> {
+  if (body.contentLengthBytes !== undefined) return;
+  if ((await body.readInto(Buffer.allocUnsafe(1), signal)) === 0) return;
+  throw new DfError('origin', `the source has more than the ${lengthBytes} bytes that its content had`, {
+    details: { statusCode: body.statusCode, headers: body.headers, message: 'changed length', changed: true },
+  });
+}
+
 async function skip(body: SourceBody, lengthBytes: number, signal: AbortSignal): Promise<number> {
   const buffer = Buffer.allocUnsafe(SKIP_BUFFER_BYTES);
   let skipped = 0;

@@ -64,6 +64,10 @@ export class UploadService {
     stream: ServerStream<dfdaemonV2.SyncPiecesResponse>,
   ): Promise<void> {
     const { store, downloads, identity, piecePort } = this.options;
+    // Under whatever name or address a scheduler gave it to itself: it would wait for its own pieces for ever.
+    if (request.hostId === identity.hostId) {
+      throw new DfError('failed-precondition', 'a host cannot be its own parent');
+    }
     const task = store.get('standard', request.taskId);
     if (task === undefined) throw new DfError('not-found', `task ${request.taskId} not found`);
     const isDownloading = (): boolean => downloads.isDownloading('standard', request.taskId);
