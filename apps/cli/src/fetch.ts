@@ -43,7 +43,6 @@ export async function fetchFile(
 ): Promise<DownloadResult> {
   const ways = new Ways(options, context, observer, signal);
   if (options.isSourceOnly) {
-    context.onReady(context.localIp());
     return ways.fromSource();
   }
   let access: DaemonAccess;
@@ -54,7 +53,6 @@ export async function fetchFile(
     if (failure.code === 'cancelled') throw failure;
     if (options.disableBackToSource || options.forceHardLink) throw withAdvice(failure, options);
     context.warn(`${failure.message}; fetching from the source instead`);
-    context.onReady(context.localIp());
     return ways.fromSource();
   }
   return ways.fromDaemon(access);
@@ -172,6 +170,8 @@ class Ways {
   }
 
   async fromSource(): Promise<DownloadResult> {
+    // Nothing is told twice; after a daemon that never said who it is, this is the first time.
+    this.context.onReady(this.context.localIp());
     const { downloadDirectly } = await import('./direct-download.js');
     return downloadDirectly(this.options, this.context.env, this.observer, this.signal);
   }
