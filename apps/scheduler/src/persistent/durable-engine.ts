@@ -11,6 +11,9 @@ import { GrpcReplicaGateway } from './replica-gateway.js';
 import { Replicator } from './replicator.js';
 import { SharedHosts } from './shared-hosts.js';
 
+/** While tasks are short of replicas, announcements of hosts make them be looked at this often at the most. */
+const RETRY_PAUSE_MS = 60_000;
+
 export interface DurableEnginesOptions {
   readonly state: Pick<SchedulerState, 'resources' | 'hosts' | 'metrics' | 'records' | 'clock' | 'log'>;
   readonly kv: Kv;
@@ -60,6 +63,9 @@ export class DurableEngines {
   readonly persistentCache: DurableEngine;
   readonly #sharedHosts: SharedHosts | undefined;
   readonly #log: SchedulerState['log'];
+  /** Until somebody has looked, a run before this one may have left tasks that are short of replicas. */
+  #mayBeShort = true;
+  #retryAtMs = -Infinity;
 
   constructor(private readonly options: DurableEnginesOptions) {
     const { state, kv, clusterId } = options;
@@ -74,6 +80,7 @@ export class DurableEngines {
   /** @param intervalMs time until its next announcement; 0 = unknown */
   hostAnnounced(host: Parameters<SharedHosts['announced']>[0], intervalMs: number): void {
     this.#sharedHosts?.announced(host, intervalMs);
+    this.#retrySoon();
   }
 
   /** A host has said that it leaves. */
@@ -91,7 +98,7 @@ export class DurableEngines {
    * Never rejects.
    */
   async collectHosts(): Promise<void> {
-    for (const { tasks } of [this.persistent, this.persistentCache]) tasks.options.replicator.retry();
+    await this.#retry();
     try {
       const gone = (await this.#sharedHosts?.gone()) ?? [];
       for (const hostId of gone) await this.#hostGone(hostId);
@@ -109,6 +116,24 @@ export class DurableEngines {
     this.#sharedHosts?.close();
     this.persistent.close();
     this.persistentCache.close();
+  }
+
+  /** A host that announces itself may take replicas for which there was no room, or no scheduler. */
+  #retrySoon(): void {
+    const nowMs = this.options.state.clock.nowMs();
+    if (!this.#mayBeShort || nowMs < this.#retryAtMs) return;
+    this.#retryAtMs = nowMs + RETRY_PAUSE_MS;
+    void this.#retry();
+  }
+
+  async #retry(): Promise<void> {
+    try {
+      const engines = [this.persistent, this.persistentCache];
+      const counts = await Promise.all(engines.map(({ tasks }) => tasks.options.replicator.retry()));
+      this.#mayBeShort = counts.some((count) => count > 0);
+    } catch (error) {
+      this.#log.debug({ err: error }, 'tasks that are short of replicas could not be looked for');
+    }
   }
 
   async #ifGone(hostId: string): Promise<void> {

@@ -59,6 +59,11 @@ export class DurableKeys {
     return `${this.#prefix}${this.kind.keys.tasks}:${taskId}`;
   }
 
+  /** The set of tasks that have fewer replicas than they ask for. No key of a task begins like it. */
+  get shortOfReplicas(): string {
+    return `${this.#prefix}${this.kind.keys.tasks}-short-of-replicas`;
+  }
+
   peer(peerId: string): string {
     return `${this.#prefix}${this.kind.keys.peers}:${peerId}`;
   }

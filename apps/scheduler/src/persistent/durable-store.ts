@@ -86,6 +86,18 @@ export class DurableStore {
     return { persistent, all };
   }
 
+  /** Notes that replicas of a task are missing, so that a restart does not forget to make them; or that none are. */
+  async noteShort(taskId: string, isShort: boolean): Promise<void> {
+    const { records, keys } = this;
+    if (isShort) await reached(records.addMember(keys.shortOfReplicas, taskId));
+    else await reached(records.removeMember(keys.shortOfReplicas, taskId));
+  }
+
+  /** @returns ids of tasks with missing replicas, as noted by any scheduler of the cluster, at most `limit` */
+  async shortOfReplicas(limit: number): Promise<string[]> {
+    return reached(this.records.members(this.keys.shortOfReplicas, limit));
+  }
+
   async peer(id: string): Promise<DurablePeer | undefined> {
     const record = await reached(this.records.read(this.keys.peer(id)));
     return record && peerOfFields(record);

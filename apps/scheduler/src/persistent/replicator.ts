@@ -15,7 +15,7 @@ const TRIES_PER_REPLICA = 3;
 const MAX_REPLICAS = 1_000;
 /** Tasks that are being replicated at a time; further ones wait. */
 const MAX_TASKS = 32;
-/** Tasks that wait to be replicated; of further ones the replicas stay missing until something happens to them. */
+/** Tasks that wait to be replicated; further ones stand in the store until there is room. */
 const MAX_WAITING_TASKS = 10_000;
 const LOCK_TTL_MS = 30_000;
 /** How long another scheduler that replicates the same task is waited for. */
@@ -34,47 +34,59 @@ export interface ReplicatorOptions {
   readonly log: Logger;
 }
 
+/** A task to work on. */
+interface Wanted {
+  /** Hosts that are not to get a replica. */
+  readonly excludedHostIds: ReadonlySet<string>;
+  /** Resolves when the store knows of it, or has not taken it. */
+  readonly noted: Promise<void>;
+}
+
 /**
  * Brings tasks to the number of replicas they ask for: first by keeping copies that are there, then by making further
- * hosts fetch them. Runs in the background; a task is worked on by one scheduler at a time.
+ * hosts fetch them. Runs in the background; a task is worked on by one scheduler at a time. Which tasks are short of replicas
+ * stands in the store until they are not: a restart goes on where the last run ended.
  */
 export class Replicator {
   readonly #abort = new AbortController();
-  /** Tasks to work on, with the hosts that are not to get a replica. */
-  readonly #waiting = new Map<string, ReadonlySet<string>>();
+  readonly #waiting = new Map<string, Wanted>();
   readonly #running = new Map<string, Promise<void>>();
-  /** Tasks for which no host was found; hosts may have come since. */
-  readonly #short = new Set<string>();
 
   constructor(private readonly options: ReplicatorOptions) {}
 
   /** Sees to the task's replicas soon. */
   replicate(taskId: string, excludedHostIds: ReadonlySet<string> = new Set()): void {
     if (this.#abort.signal.aborted || this.#waiting.size >= MAX_WAITING_TASKS) return;
-    const excluded = this.#waiting.get(taskId);
-    this.#waiting.set(taskId, new Set([...(excluded ?? []), ...excludedHostIds]));
+    const before = this.#waiting.get(taskId);
+    this.#waiting.set(taskId, {
+      excludedHostIds: new Set([...(before?.excludedHostIds ?? []), ...excludedHostIds]),
+      noted: before?.noted ?? this.#note(taskId, true),
+    });
     this.#startNext();
   }
 
-  /** Sees again to tasks that could not be given all their replicas. */
-  retry(): void {
-    const taskIds = [...this.#short];
-    this.#short.clear();
+  /**
+   * Sees again to tasks that could not be given all their replicas: hosts may have come since, and a scheduler gone.
+   * @returns how many there are
+   * @throws DfError when the store is away
+   */
+  async retry(): Promise<number> {
+    const taskIds = await this.options.store.shortOfReplicas(MAX_WAITING_TASKS);
     for (const taskId of taskIds) this.replicate(taskId);
+    return taskIds.length;
   }
 
   close(): void {
     this.#waiting.clear();
-    this.#short.clear();
     this.#abort.abort(new DfError('unavailable', 'the scheduler is shutting down'));
   }
 
   #startNext(): void {
-    for (const [taskId, excluded] of this.#waiting) {
+    for (const [taskId, wanted] of this.#waiting) {
       if (this.#running.size >= MAX_TASKS) return;
       if (this.#running.has(taskId)) continue; // Once more when it has ended: things have changed since it began.
       this.#waiting.delete(taskId);
-      const run = this.#run(taskId, excluded).finally(() => {
+      const run = this.#run(taskId, wanted).finally(() => {
         this.#running.delete(taskId);
         this.#startNext();
       });
@@ -82,32 +94,45 @@ export class Replicator {
     }
   }
 
-  async #run(taskId: string, excluded: ReadonlySet<string>): Promise<void> {
+  async #run(taskId: string, { excludedHostIds, noted }: Wanted): Promise<void> {
     const { lock, lockPrefix, kind, log } = this.options;
     const { signal } = this.#abort;
     try {
+      await noted;
       const result = await lock.run(
         `${lockPrefix}${taskId}`,
         { ttlMs: LOCK_TTL_MS, waitMs: LOCK_WAIT_MS, signal },
-        (lost) => this.#replicate(taskId, excluded, AbortSignal.any([signal, lost])),
+        (lost) => this.#replicate(taskId, excludedHostIds, AbortSignal.any([signal, lost])),
       );
+      if (result === 'complete') await this.#note(taskId, false);
       if (result === 'busy') log.info({ taskId, kind: kind.name }, 'another scheduler sees to the replicas');
     } catch (error) {
       if (!signal.aborted) log.warn({ err: error, taskId, kind: kind.name }, 'replicas could not be made');
     }
   }
 
-  async #replicate(taskId: string, excluded: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
+  /** A note that cannot be written is no reason not to make replicas. */
+  async #note(taskId: string, isShort: boolean): Promise<void> {
+    try {
+      await this.options.store.noteShort(taskId, isShort);
+    } catch (error) {
+      this.options.log.debug({ err: error, taskId }, 'it could not be noted whether a task is short of replicas');
+    }
+  }
+
+  /** @returns whether nothing is left to do for the task */
+  async #replicate(taskId: string, excluded: ReadonlySet<string>, signal: AbortSignal): Promise<'complete' | 'short'> {
     const { store, hosts, kind, log } = this.options;
     const task = await store.task(taskId);
-    if (task?.state !== 'Succeeded') return;
+    // One that is still being brought in is replicated when it is there.
+    if (task?.state !== 'Succeeded') return 'complete';
     let missing = missingReplicas(task, (await store.replicas(taskId)).persistent);
-    if (missing === 0) return;
+    if (missing === 0) return 'complete';
     const peers = await store.peersOfTask(taskId);
     const known = await hosts.findAll(peers.map(({ hostId }) => hostId));
     for (const peer of peers) {
       const host = known.get(peer.hostId);
-      if (missing === 0) return;
+      if (missing === 0) return 'complete';
       if (peer.state !== 'Succeeded' || peer.isPersistent || host === undefined) continue;
       if (host.isSharingDisabled || excluded.has(host.id)) continue;
       if (
@@ -125,8 +150,8 @@ export class Replicator {
       hosts.announced().filter((host) => !holders.has(host.id) && !excluded.has(host.id) && hasRoom(host, task)),
     );
     const made = await this.#fetchBy(free.slice(0, missing * TRIES_PER_REPLICA), task, missing, signal);
-    if (made < missing && this.#short.size < MAX_WAITING_TASKS) this.#short.add(taskId);
     log.info({ taskId, kind: kind.name, made, missing: missing - made }, 'replicas have been made');
+    return made < missing ? 'short' : 'complete';
   }
 
   /** @returns how many of the hosts have fetched the task, at most `wanted` */
