@@ -134,8 +134,9 @@ export class ParentScheduler {
     }
     lead ??= this.#attach(peer, nowMs);
     // What its host was asked to fetch it does not wait for, though the first to ask there may not have been a scheduler.
-    if (isLeaseAlive && isTriggered(turn.lease, peer))
+    if (isLeaseAlive && isTriggered(turn.lease, peer)) {
       lead ??= grant(peer, 'the seed peer was asked to fetch the task');
+    }
     lead ??= isLeaseAlive ? 'wait' : this.#lead(turn, peer, nowMs, NOBODY);
     if (lead === 'wait') this.#lines.enter(turn, peer, { sinceMs: nowMs, answer });
     else answer(lead);
