@@ -122,14 +122,13 @@ export class Conversations {
       answerMs.push(answered);
     };
     let cpuBefore: NodeJS.CpuUsage | undefined;
-    let loadCpuSeconds = 0;
+    let used: NodeJS.CpuUsage | undefined;
     const timers = [
       setTimeout(() => {
         cpuBefore = process.cpuUsage();
       }, warmUpMs),
       setTimeout(() => {
-        const { user, system } = process.cpuUsage(cpuBefore);
-        loadCpuSeconds = (user + system) / 1e6;
+        used = process.cpuUsage(cpuBefore);
       }, warmUpMs + windowMs),
     ];
     const missed =
@@ -137,12 +136,14 @@ export class Conversations {
         ? await this.closedLoop(pace.streams ?? 1, endMs, one)
         : await this.byTheClock(pace.perSecond, endMs, one);
     for (const timer of timers) clearTimeout(timer);
+    // The last conversation may end before the clock has had its turn.
+    const { user, system } = used ?? process.cpuUsage(cpuBefore);
     return {
       conversations,
       messages: conversations * MESSAGES_PER_CONVERSATION,
       answerP50Ms: quantile(answerMs, 0.5),
       answerP99Ms: quantile(answerMs, 0.99),
-      loadCpuSeconds,
+      loadCpuSeconds: (user + system) / 1e6,
       missed,
     };
   }

@@ -69,6 +69,7 @@ export class DirectStreamCall<Req, Res> implements StreamCall<Req, Res> {
       });
     });
     stream.on('wantTrailers', () => {
+      if (stream.closed || stream.destroyed) return;
       stream.sendTrailers(this.status === undefined ? OK_TRAILERS : trailersOf(this.status));
     });
     stream.on('drain', () => this.wake());

@@ -1,5 +1,5 @@
 import type { Http2Server, IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
-import type { MethodDefinition, Server } from '@grpc/grpc-js';
+import { type MethodDefinition, type Server, status as Status } from '@grpc/grpc-js';
 import { type DirectRules, DirectStreamCall } from './direct-stream-call.js';
 import { trailersOf } from './status.js';
 import type { StreamCall } from './stream-call.js';
@@ -75,6 +75,11 @@ function serve(
   if (counts !== undefined) counts.started += 1;
   // Whatever goes wrong below closes the stream, which is noticed.
   stream.on('error', () => undefined);
+  // Reset in the same breath in which it was opened: nothing can be answered any more.
+  if (stream.closed || stream.destroyed) {
+    counts?.end(Status.CANCELLED);
+    return;
+  }
   const refusal = rules.refusal(stream);
   if (refusal !== undefined) {
     counts?.end(refusal.code);

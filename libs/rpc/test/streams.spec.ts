@@ -307,6 +307,41 @@ describe.each(STREAM_WAYS)('bidirectional calls over %s', (_, servesStreamsDirec
   });
 });
 
+describe.each(STREAM_WAYS)('streams over %s that are reset as they are opened', (_, servesStreamsDirectly) => {
+  it('do no harm', async () => {
+    const { client, port } = await startScheduler(
+      cleanUp,
+      {
+        announcePeer: handleBidi<Announce, Answer>((stream) => {
+          stream.onMessage(() => stream.send({}));
+          stream.onEnd(() => stream.end());
+        }, new CapturedLog()),
+      },
+      { servesStreamsDirectly },
+    );
+    const socket = connectRaw(port, '/scheduler.v2.Scheduler/AnnouncePeer');
+    await once(socket, 'data');
+    const code = Buffer.alloc(4);
+    code.writeUInt32BE(CANCEL);
+    const opened = Array.from({ length: 50 }, (_unused, index) => 2 * index + 3).flatMap((streamId) => [
+      frame(
+        FRAME.headers,
+        FLAG.endHeaders,
+        streamId,
+        headerBlock(requestHeaders('/scheduler.v2.Scheduler/AnnouncePeer')),
+      ),
+      frame(FRAME.reset, 0, streamId, code),
+    ]);
+    socket.write(Buffer.concat(opened));
+    const call = BidiCall.open<Announce, Answer>(client.announcePeer.bind(client));
+    await call.send(started);
+    call.finish();
+    const messages = call.messages();
+    expect((await messages.next()).done).toBe(false);
+    expect((await messages.next()).done).toBe(true);
+  });
+});
+
 const FLAG = { endHeaders: 0x4, ack: 0x1 };
 const FRAME = { headers: 1, reset: 3, settings: 4 };
 const CANCEL = 8;
@@ -326,10 +361,8 @@ function headerBlock(headers: Record<string, string>): Buffer {
   return Buffer.concat(Object.entries(headers).flatMap(([name, value]) => [Buffer.from([0]), text(name), text(value)]));
 }
 
-/** Opens a stream byte by byte: the HTTP/2 client of Node half-closes a stream before it resets it. */
-function connectRaw(port: number, method: string) {
-  const socket = connectSocket(port, '127.0.0.1');
-  const headers = {
+function requestHeaders(method: string): Record<string, string> {
+  return {
     ':method': 'POST',
     ':scheme': 'http',
     ':path': method,
@@ -337,9 +370,14 @@ function connectRaw(port: number, method: string) {
     'content-type': 'application/grpc',
     te: 'trailers',
   };
+}
+
+/** Opens a stream byte by byte: the HTTP/2 client of Node half-closes a stream before it resets it. */
+function connectRaw(port: number, method: string) {
+  const socket = connectSocket(port, '127.0.0.1');
   socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
   socket.write(frame(FRAME.settings, 0, 0, Buffer.alloc(0)));
-  socket.write(frame(FRAME.headers, FLAG.endHeaders, 1, headerBlock(headers)));
+  socket.write(frame(FRAME.headers, FLAG.endHeaders, 1, headerBlock(requestHeaders(method))));
   cleanUp.add(() => socket.destroy());
   return socket;
 }
