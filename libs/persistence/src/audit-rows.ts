@@ -36,15 +36,18 @@ export async function insertAuditRows(manager: EntityManager, rows: readonly Aud
 
 function valuesOf(row: AuditRow, isSqlite: boolean): unknown[] {
   const time = (date: Date | null | undefined): unknown => (isSqlite && date ? sqliteTime(date) : date);
+  const created = time(row.createdAt);
+  // All three are one moment, of one and the same Date.
+  const timeOf = (date: Date | null | undefined): unknown => (date === row.createdAt ? created : time(date));
   return [
-    time(row.createdAt),
-    time(row.updatedAt),
+    created,
+    timeOf(row.updatedAt),
     row.isDel,
     row.actorType,
     row.actorName,
     row.eventType,
     row.operation,
-    time(row.operatedAt),
+    timeOf(row.operatedAt),
     row.state,
     row.path,
     row.statusCode,

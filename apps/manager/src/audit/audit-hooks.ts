@@ -8,15 +8,18 @@ const AUDITED = /^\/o?api\//;
 
 /** Records every request of the API; answers to changes wait for their entry. */
 export function auditRequests(fastify: FastifyInstance, audit: AuditLog): void {
-  fastify.addHook('onSend', async (request, reply) => {
-    if (AUDITED.test(request.url) && !READING_METHODS.has(request.method)) {
-      await audit.recordAndWait(entryOf(request, reply.statusCode));
+  fastify.addHook('onSend', (request, reply, payload, done) => {
+    if (READING_METHODS.has(request.method) || !AUDITED.test(request.url)) {
+      done(null, payload);
+      return;
     }
+    audit.recordAndWait(entryOf(request, reply.statusCode)).then(() => done(null, payload), done);
   });
-  fastify.addHook('onResponse', async (request, reply) => {
-    if (AUDITED.test(request.url) && READING_METHODS.has(request.method)) {
+  fastify.addHook('onResponse', (request, reply, done) => {
+    if (READING_METHODS.has(request.method) && AUDITED.test(request.url)) {
       audit.record(entryOf(request, reply.statusCode));
     }
+    done();
   });
 }
 

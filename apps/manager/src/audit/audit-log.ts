@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { type AuditRow, Database, insertAuditRows } from '@dragonfly/persistence';
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type { Actor } from '../auth/caller.js';
@@ -6,7 +7,7 @@ import { Logger } from '../logger.js';
 
 /** Entries that wait for the database; more of them go to the service's log instead. */
 const MAX_WAITING = 10_000;
-/** Entries of one transaction. */
+/** Entries of one transaction; so many do not wait for the next flush. */
 const BATCH = 500;
 /** Longest time until an entry that nobody waits for is written. */
 const FLUSH_INTERVAL_MS = 1_000;
@@ -36,6 +37,8 @@ export class AuditLog implements OnApplicationShutdown {
   private timer: NodeJS.Timeout | undefined;
   private running: Promise<void> | undefined;
   private isStopped = false;
+  /** The last write failed; only the next timer, and whoever waits for an entry, try again. */
+  private isAway = false;
 
   constructor(
     private readonly database: Database,
@@ -65,7 +68,11 @@ export class AuditLog implements OnApplicationShutdown {
       statusCode,
       detail: { ip },
     });
-    this.schedule(FLUSH_INTERVAL_MS);
+    if (this.waiting.length >= BATCH && !this.isAway && !this.running) {
+      void this.flush();
+    } else {
+      this.schedule(FLUSH_INTERVAL_MS);
+    }
   }
 
   /** Takes an entry and waits until it is written, a bounded time. */
@@ -115,13 +122,17 @@ export class AuditLog implements OnApplicationShutdown {
       try {
         await this.database.transaction((manager) => insertAuditRows(manager, batch));
       } catch (error) {
+        this.isAway = true;
         this.log.warn({ err: error, waiting: this.waiting.length }, 'the audit log cannot be written at present');
         if (!this.isStopped) {
           this.schedule(RETRY_MS);
         }
         return;
       }
+      this.isAway = false;
       this.waiting.splice(0, batch.length);
+      // SQLite writes in this thread: requests have their turn between two batches.
+      await setImmediate();
     }
   }
 }

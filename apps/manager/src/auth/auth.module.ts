@@ -4,6 +4,7 @@ import { AccessTokenVerifier } from './access-token-verifier.js';
 import { AccountsService } from './accounts.service.js';
 import { AuthGuard } from './auth.guard.js';
 import { LoginThrottle } from './login-throttle.js';
+import { RequestGate } from './request-gate.js';
 import { SessionCookies } from './session-cookies.js';
 import { SessionsController } from './sessions.controller.js';
 import { TenantQuotas } from './tenant-quotas.js';
@@ -13,7 +14,15 @@ import { TenantRates } from './tenant-rates.js';
 @Module({})
 export class AuthModule {
   static on(platform: DynamicModule): DynamicModule {
-    const shared = [AccountsService, LoginThrottle, SessionCookies, TenantQuotas, TenantRates, AccessTokenVerifier];
+    const shared = [
+      AccountsService,
+      LoginThrottle,
+      SessionCookies,
+      TenantQuotas,
+      TenantRates,
+      AccessTokenVerifier,
+      RequestGate,
+    ];
     return {
       module: AuthModule,
       imports: [platform],

@@ -32,6 +32,11 @@ export function setCaller(request: FastifyRequest, caller: Caller): void {
   setActor(request, { type: caller.kind === 'user' ? 'USER' : 'PAT', name: caller.name });
 }
 
+/** Whether the guard has let the request pass. */
+export function hasCaller(request: FastifyRequest): boolean {
+  return callers.has(request);
+}
+
 /** @throws DfError `internal` on a public route: there is no caller */
 export function callerOf(request: FastifyRequest): Caller {
   const caller = callers.get(request);

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { RestOptions } from '../rest/rest-options.js';
-import { SESSION_COOKIE } from './auth.guard.js';
+import { SESSION_COOKIE } from './request-gate.js';
 import { SessionTokens } from './session-tokens.js';
 
 /** The cookie that holds the session token. */

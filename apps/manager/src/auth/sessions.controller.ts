@@ -9,7 +9,7 @@ import { jsonTime } from '../rest/json-time.js';
 import type { RequestOf } from '../rest/rest-schema.js';
 import { IdParam, JsonBody, requestSchema } from '../rest/request-decorators.js';
 import { AccountsService } from './accounts.service.js';
-import { sessionTokenOf } from './auth.guard.js';
+import { sessionTokenOf } from './request-gate.js';
 import { setActor } from './caller.js';
 import { Public } from './route-rules.js';
 import { SessionCookies } from './session-cookies.js';

@@ -6,6 +6,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { RequestOf } from '../rest/rest-schema.js';
 import { IdParam, JsonBody, QueryOf } from '../rest/request-decorators.js';
 import { Answers, AnswersNothing, AnswersPage } from '../rest/answers.js';
+import { KeptWithTopology, keepAnswer } from '../rest/kept-answers.js';
 import { listAnswer } from '../rest/list-answer.js';
 import { SchedulerClusterBody } from '../rest/resource-bodies.js';
 import {
@@ -33,19 +34,29 @@ export class SchedulerClustersController {
 
   @Get(':id')
   @Answers(SchedulerClusterBody)
-  get(@IdParam() id: number, @CurrentCaller() { scope }: Caller): Promise<SchedulerClusterBody> {
+  @KeptWithTopology()
+  get(
+    @IdParam() id: number,
+    @CurrentCaller() { scope }: Caller,
+    @Req() request: FastifyRequest,
+  ): Promise<SchedulerClusterBody> {
     scope.requireCluster(id);
+    keepAnswer(request);
     return this.clusters.get(id);
   }
 
   @Get()
   @AnswersPage(SchedulerClusterBody)
+  @KeptWithTopology()
   async list(
     @QueryOf(GetSchedulerClustersQuery) query: RequestOf<typeof GetSchedulerClustersQuery>,
     @CurrentCaller() { scope }: Caller,
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<SchedulerClusterBody[]> {
+    if (!query.name) {
+      keepAnswer(request);
+    }
     return listAnswer(request, reply, query, await this.clusters.list(query, scope));
   }
 

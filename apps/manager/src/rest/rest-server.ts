@@ -9,10 +9,13 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { SwaggerModule } from '@nestjs/swagger';
 import { auditRequests } from '../audit/audit-hooks.js';
 import { actorOf } from '../auth/caller.js';
+import { RequestGate } from '../auth/request-gate.js';
 import { AuditLog } from '../audit/audit-log.js';
 import type { ManagerMetrics } from '../status/manager-metrics.js';
+import { TopologyCache } from '../topology/topology-cache.js';
 import { RestErrorFilter } from './error.filter.js';
 import { serveConsole } from './console.js';
+import { serveKeptAnswers } from './kept-answers.js';
 import { apiDescription } from './openapi.js';
 import type { RestOptions } from './rest-options.js';
 
@@ -103,24 +106,28 @@ export async function configureRest(
     { parseAs: 'string' },
     async (_request: FastifyRequest, body: string | Buffer) => parseBody(String(body)),
   );
-  fastify.addHook('onRequest', async (request, reply) => {
+  // Hooks of every request have callbacks: a promise for each would cost more than what they do.
+  fastify.addHook('onRequest', (request, reply, done) => {
     if (request.url === '/swagger/index.html') {
       // Published links end so; the page itself lives at the directory.
-      return reply.redirect('/swagger/');
+      void reply.redirect('/swagger/');
+      return;
     }
+    done();
   });
-  fastify.addHook('onSend', async (_request, reply) => {
+  fastify.addHook('onSend', (_request, reply, payload, done) => {
     if (reply.statusCode === 413) {
       // Closing at once would cut the answer off for a client that is still sending: what it sends is read and dropped.
       reply.removeHeader('connection');
     }
-    reply.headers({
+    void reply.headers({
       'x-content-type-options': 'nosniff',
       'x-frame-options': 'DENY',
       'referrer-policy': 'same-origin',
     });
+    done(null, payload);
   });
-  fastify.addHook('onResponse', async (request, reply) => {
+  fastify.addHook('onResponse', (request, reply, done) => {
     options.metrics.observeRequest(
       request.method,
       request.routeOptions.url ?? 'unknown',
@@ -128,8 +135,10 @@ export async function configureRest(
       reply.elapsedTime,
     );
     logRequest(options.log, request, reply);
+    done();
   });
   auditRequests(fastify, app.get(AuditLog));
+  serveKeptAnswers(fastify, app.get(RequestGate), app.get(TopologyCache));
   if (options.rest.consoleDirectory) {
     await serveConsole(fastify, resolve(options.rest.consoleDirectory));
   }

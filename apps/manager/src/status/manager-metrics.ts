@@ -28,6 +28,9 @@ export class ManagerMetrics {
     registers: [this.registry],
   });
 
+  /** By method, code and route; the registry keeps as many. Finding one by its labels costs more than counting. */
+  private readonly requestSeries = new Map<string, { observe(seconds: number): void }>();
+
   constructor(version: string) {
     collectDefaultMetrics({ register: this.registry });
     new Gauge({
@@ -52,7 +55,13 @@ export class ManagerMetrics {
 
   /** @param route pattern of the route, never the path with its ids */
   observeRequest(method: string, route: string, code: number, durationMs: number): void {
-    this.requests.observe({ method, route, code: String(code) }, durationMs / 1_000);
+    const key = `${method} ${code} ${route}`;
+    let series = this.requestSeries.get(key);
+    if (!series) {
+      series = this.requests.labels({ method, route, code: String(code) });
+      this.requestSeries.set(key, series);
+    }
+    series.observe(durationMs / 1_000);
   }
 
   /** Versions are what peers say about themselves: short, and of so many different ones only. */
