@@ -20,6 +20,7 @@ import { parseListenAddress, type ListenAddress } from './config/manager-config.
 import type { ManagerSettings } from './config/settings.js';
 import { signingKey } from './config/signing-key.js';
 import { grpcHost, grpcTransport } from './grpc/grpc-transport.js';
+import { SchedulerLists } from './grpc/scheduler-lists.js';
 import { InstanceSweeper } from './instances/instance-sweeper.js';
 import { KeepAliveService } from './instances/keep-alive.js';
 import { openJobParts } from './jobs/job-parts.js';
@@ -156,7 +157,7 @@ async function start(options: StartOptions, opened: (() => Promise<void>)[]): Pr
   if (hashed > 0) {
     log.info({ tokens: hashed }, 'personal access tokens that stood in clear have been hashed');
   }
-  const grpc = await grpcTransport(settings, log, security, metrics.calls);
+  const grpc = await grpcTransport(settings, log, security, metrics.calls, [app.get(SchedulerLists).method]);
   app.connectMicroservice(grpc);
   const keepAlives = app.get(KeepAliveService);
   opened.push(async () => {

@@ -6,10 +6,12 @@ import { type ArgumentsHost, Catch, type RpcExceptionFilter } from '@nestjs/comm
 import { type CustomStrategy, type GrpcOptions, ServerGrpc } from '@nestjs/microservices';
 import type { MethodDefinition, ServerUnaryCall, ServiceDefinition } from '@grpc/grpc-js';
 import { type Observable, throwError } from 'rxjs';
+import { addDirectly, type DirectMethod } from './direct-methods.js';
 import type { RpcLog } from './log.js';
 import { ServerCore, type ServerSettings } from './server-core.js';
 import { statusOfError } from './status.js';
 
+export { type DirectMethod, directMethod } from './direct-methods.js';
 export { contextOf, type RawCall, streamOut } from './nest-calls.js';
 
 export interface NestGrpcSettings extends Omit<ServerSettings, 'addresses'> {
@@ -21,6 +23,8 @@ export interface NestGrpcSettings extends Omit<ServerSettings, 'addresses'> {
   readonly extraUrls?: readonly string[];
   /** How long `app.close()` waits for running calls. @default 0 */
   readonly graceMs?: number;
+  /** Methods that are answered without Nest, for those that are asked most. Controllers must not have them too. */
+  readonly direct?: readonly DirectMethod[];
 }
 
 /** What `connectMicroservice` and `createMicroservice` take; `strategy` stays at hand for its ports and health. */
@@ -41,12 +45,16 @@ export function nestGrpcOptions(settings: NestGrpcSettings): NestGrpcOptions {
 export class NestGrpcServer extends ServerGrpc {
   private readonly core: ServerCore;
   private readonly graceMs: number;
+  private readonly direct: readonly DirectMethod[];
+  private readonly log: RpcLog;
   private boundPorts: readonly number[] = [];
 
   /** @throws DfError invalid-argument for a malformed address */
   constructor(settings: NestGrpcSettings) {
     super(dispatchOptions(settings));
     this.graceMs = settings.graceMs ?? 0;
+    this.direct = settings.direct ?? [];
+    this.log = settings.log;
     const addresses = [settings.url, ...(settings.extraUrls ?? [])];
     const definitions = new Map(settings.services.map(({ name, definition }) => [name, definition]));
     this.core = new ServerCore({ ...settings, addresses }, definitions);
@@ -64,7 +72,7 @@ export class NestGrpcServer extends ServerGrpc {
 
   /** Called by Nest, which would bind here: before its services are added, so that early calls get UNIMPLEMENTED. */
   override createClient(): Promise<unknown> {
-    return Promise.resolve(this.core.server);
+    return Promise.resolve(addDirectly(this.core.server, this.direct, this.log));
   }
 
   override async start(callback?: () => void): Promise<void> {

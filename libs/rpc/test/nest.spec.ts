@@ -5,8 +5,8 @@ import { GrpcMethod, GrpcStreamCall } from '@nestjs/microservices';
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import path from 'node:path';
 import { DfError } from '@dragonfly/errors';
-import { type commonV2, schedulerV2 } from '@dragonfly/proto';
-import { GrpcExceptionFilter, nestGrpcOptions } from '../src/nest.js';
+import { commonV2, schedulerV2 } from '@dragonfly/proto';
+import { directMethod, GrpcExceptionFilter, nestGrpcOptions } from '../src/nest.js';
 import { BidiCall, createGrpcClient, serveStream, unary } from '../src/index.js';
 import { aHost, CapturedLog, CleanUp, RawCall, temporaryDirectory } from './harness.js';
 
@@ -62,6 +62,13 @@ describe('a Nest microservice on our transport', () => {
       url: '127.0.0.1:0',
       extraUrls: [`unix:${socketPath}`],
       log,
+      direct: [
+        directMethod(schedulerV2.SchedulerService.statPeer, async ({ peerId, hostId }) => {
+          if (hostId === 'unknown') throw new DfError('not-found', 'no such peer');
+          if (hostId === 'broken') throw new TypeError('a mistake');
+          return schedulerV2.SchedulerService.statPeer.responseSerialize(commonV2.Peer.fromPartial({ id: peerId }));
+        }),
+      ],
     });
     app = await NestFactory.createMicroservice(AppModule, { ...options, logger: false });
     app.useGlobalFilters(new GrpcExceptionFilter(log));
@@ -106,6 +113,28 @@ describe('a Nest microservice on our transport', () => {
       code: 'invalid-argument',
       message: 'AnnounceHostRequest.host.port: must be >= 1024 and < 65535',
     });
+  });
+
+  it('answers a direct method with the bytes of its handler', async () => {
+    const stat = client.statPeer.bind(client);
+    const request = { hostId: 'h', taskId: 't', peerId: 'p-1' };
+    expect(await unary(stat, request, soon)).toMatchObject({ id: 'p-1', pieces: [] });
+    await expect(unary(stat, { ...request, hostId: 'unknown' }, soon)).rejects.toMatchObject({ code: 'not-found' });
+    await expect(unary(stat, { ...request, hostId: 'broken' }, soon)).rejects.toMatchObject({ code: 'internal' });
+    // Validated like every other.
+    await expect(unary(stat, { ...request, peerId: '' }, soon)).rejects.toMatchObject({ code: 'invalid-argument' });
+  });
+
+  it('refuses to start with a direct method that a controller has too', async () => {
+    const options = nestGrpcOptions({
+      services: [{ definition: schedulerV2.SchedulerService, name: 'scheduler.v2.Scheduler' }],
+      url: '127.0.0.1:0',
+      log,
+      direct: [directMethod(schedulerV2.SchedulerService.statTask, async () => Buffer.alloc(0))],
+    });
+    const other = await NestFactory.createMicroservice(AppModule, { ...options, logger: false });
+    await expect(other.listen()).rejects.toMatchObject({ code: 'failed-precondition' });
+    await other.close();
   });
 
   it('serves a bidirectional stream beyond its grpc-timeout', async () => {

@@ -49,9 +49,7 @@ export class RequestGate {
       throw new DfError('permission-denied', 'permission deny');
     }
     const caller =
-      surface === 'oapi'
-        ? await this.tokenCaller(request, object)
-        : await this.sessionCaller(request, object, rules);
+      surface === 'oapi' ? await this.tokenCaller(request, object) : await this.sessionCaller(request, object, rules);
     setCaller(request, caller);
     return caller;
   }
@@ -64,8 +62,7 @@ export class RequestGate {
     const { userId } = await this.tokens.verify(token);
     const access = await this.access.get();
     const { name } = enabled(await access.account(userId));
-    const isOwnAccount =
-      rules.isForOwnAccount && (request.params as Record<string, unknown>)['id'] === String(userId);
+    const isOwnAccount = rules.isForOwnAccount && (request.params as Record<string, unknown>)['id'] === String(userId);
     const scope = access.scopeOf(userId);
     const caller: Caller = {
       kind: 'user',

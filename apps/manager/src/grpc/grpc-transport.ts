@@ -1,6 +1,6 @@
 import { extCertificates, extNotify, extObjectStorage, managerV2 } from '@dragonfly/proto';
 import { type CallCounts, hostPort, type LiveServerTls, LiveCertificates, type ServerTls } from '@dragonfly/rpc';
-import { nestGrpcOptions } from '@dragonfly/rpc/nest';
+import { type DirectMethod, nestGrpcOptions } from '@dragonfly/rpc/nest';
 import { readFileSync } from 'node:fs';
 import type { Logger } from '../logger.js';
 import type { ManagerSettings } from '../config/settings.js';
@@ -23,6 +23,7 @@ export async function grpcTransport(
   log: Logger,
   security: Security | undefined,
   counts: CallCounts,
+  direct: readonly DirectMethod[],
 ): Promise<ReturnType<typeof nestGrpcOptions>> {
   const { port, requestRateLimit } = settings.config.server.grpc;
   const host = grpcHost(settings);
@@ -46,6 +47,7 @@ export async function grpcTransport(
     requestRateLimit,
     counts,
     graceMs: STOP_GRACE_MS,
+    direct,
     ...(tls ? { tls } : {}),
   });
 }

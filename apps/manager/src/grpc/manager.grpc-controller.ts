@@ -9,8 +9,6 @@ import { ApplicationsReader } from '../instances/applications.js';
 import { KeepAliveService } from '../instances/keep-alive.js';
 import { SchedulerRegistry } from '../instances/scheduler-registry.js';
 import { SeedPeerRegistry } from '../instances/seed-peer-registry.js';
-import { PeerSightings } from '../peers/peer-sightings.js';
-import { ManagerMetrics } from '../status/manager-metrics.js';
 import { GrpcErrorFilter } from './grpc-error.filter.js';
 import { serveKeepAlive } from './serve-keep-alive.js';
 import {
@@ -23,7 +21,10 @@ import {
 
 const SERVICE = 'Manager';
 
-/** manager.v2: what schedulers and peers ask the manager. Requests have been validated before they come here. */
+/**
+ * manager.v2: what schedulers and peers ask the manager; ListSchedulers is in scheduler-lists.ts. Requests have been
+ * validated before they come here.
+ */
 @Controller()
 @UseFilters(GrpcErrorFilter)
 export class ManagerGrpcController {
@@ -32,8 +33,6 @@ export class ManagerGrpcController {
     private readonly seedPeers: SeedPeerRegistry,
     private readonly applications: ApplicationsReader,
     private readonly keepAlives: KeepAliveService,
-    private readonly sightings: PeerSightings,
-    private readonly metrics: ManagerMetrics,
     private readonly log: Logger,
   ) {}
 
@@ -98,27 +97,6 @@ export class ManagerGrpcController {
     });
     this.log.info({ id, hostName: hostname, ip, port, schedulerClusterId: clusterId }, 'scheduler has registered');
     return schedulerMessage({ ...(await this.schedulers.get(hostname, ip, clusterId)), seedPeers: [] }, false);
-  }
-
-  @GrpcMethod(SERVICE, 'ListSchedulers')
-  async listSchedulers(
-    request: managerV2.ListSchedulersRequest,
-  ): Promise<DeepPartial<managerV2.ListSchedulersResponse>> {
-    this.sightings.note(request.hostname, request.ip);
-    const clusterId = Number(request.schedulerClusterId);
-    if (clusterId !== 0) {
-      const found = await this.schedulers.ofCluster(clusterId);
-      return { schedulers: found.map((scheduler) => schedulerMessage(scheduler, true)) };
-    }
-    return this.metrics.countSearch(request, async () => {
-      const found = await this.schedulers.search({
-        hostname: request.hostname,
-        ip: request.ip,
-        idc: request.idc ?? '',
-        location: request.location ?? '',
-      });
-      return { schedulers: found.map((scheduler) => schedulerMessage(scheduler, true)) };
-    });
   }
 
   @GrpcMethod(SERVICE, 'ListApplications')

@@ -1,5 +1,6 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { ManagerGrpcController } from '../grpc/manager.grpc-controller.js';
+import { SchedulerLists } from '../grpc/scheduler-lists.js';
 import { ApplicationsReader } from './applications.js';
 import { InstanceSweeper } from './instance-sweeper.js';
 import { KeepAliveService } from './keep-alive.js';
@@ -33,6 +34,7 @@ export class InstancesModule {
         SeedPeersService,
         PeersService,
         SchedulerRegistry,
+        SchedulerLists,
         SeedPeerRegistry,
         ApplicationsReader,
         KeepAliveService,

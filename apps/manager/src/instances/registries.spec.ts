@@ -96,7 +96,7 @@ describe('scheduler registry', () => {
       await keepAlive({ hostname, clusterId });
     }
     const names = async (idc: string): Promise<string[]> =>
-      (await registry.schedulers.search({ ...client, idc })).map(({ scheduler }) => scheduler.hostName);
+      (await registry.schedulers.search({ ...client, idc })).flat().map(({ scheduler }) => scheduler.hostName);
     await expect(names('idc-2')).resolves.toEqual(['scheduler-2', 'scheduler-1']);
     await expect(names('idc-9')).resolves.toEqual(['scheduler-1', 'scheduler-2']);
   });

@@ -25,6 +25,12 @@ export interface SchedulerInCluster {
   readonly seedPeers: readonly SeedPeerInCluster[];
 }
 
+/**
+ * Schedulers of one cluster for peers. The same object as before means that nothing in it has changed; a new one is made
+ * with each topology that is loaded.
+ */
+export type SchedulersOfCluster = readonly SchedulerInCluster[];
+
 /** What a scheduler tells about itself when it registers. */
 export interface SchedulerRegistration {
   readonly hostname: string;
@@ -41,6 +47,9 @@ export interface SchedulerRegistration {
 /** Schedulers as they register themselves and as peers look them up. */
 @Injectable()
 export class SchedulerRegistry {
+  private readonly whole = new WeakMap<ClusterNode, SchedulersOfCluster>();
+  private readonly usable = new WeakMap<ClusterNode, SchedulersOfCluster>();
+
   constructor(
     private readonly database: Database,
     private readonly topology: TopologyCache,
@@ -101,23 +110,36 @@ export class SchedulerRegistry {
    * Every scheduler of one cluster, whatever its state: the peer was configured for this cluster and checks itself.
    * @throws DfError `not-found` when there is no such cluster
    */
-  async ofCluster(clusterId: number): Promise<SchedulerInCluster[]> {
+  async ofCluster(clusterId: number): Promise<SchedulersOfCluster> {
     const node = (await this.topology.get()).schedulerClusters.get(clusterId);
     if (!node) {
       throw new DfError('not-found', RECORD_NOT_FOUND);
     }
-    return node.schedulers.map((scheduler) => ({ scheduler, cluster: node.cluster, seedPeers: [] }));
+    return onceFor(this.whole, node, ({ cluster, schedulers }) =>
+      schedulers.map((scheduler) => ({ scheduler, cluster, seedPeers: [] })),
+    );
   }
 
-  /** Active schedulers that schedule, those of the clusters that fit the client best first. */
-  async search(client: SearchClient): Promise<SchedulerInCluster[]> {
+  /** Active schedulers that schedule, by clusters, those that fit the client best first. */
+  async search(client: SearchClient): Promise<SchedulersOfCluster[]> {
     const nodes = [...(await this.topology.get()).schedulerClusters.values()];
-    return rankClusters(nodes, client).flatMap((node) => {
-      const usable = node.schedulers.filter((row) => row.state === ACTIVE && row.features.includes(FEATURE_SCHEDULE));
-      const seedPeers = usable.length > 0 ? activeSeedPeers(node) : [];
-      return usable.map((scheduler) => ({ scheduler, cluster: node.cluster, seedPeers }));
-    });
+    return rankClusters(nodes, client).map((node) => onceFor(this.usable, node, usableSchedulers));
   }
+}
+
+function usableSchedulers(node: ClusterNode): SchedulersOfCluster {
+  const usable = node.schedulers.filter((row) => row.state === ACTIVE && row.features.includes(FEATURE_SCHEDULE));
+  const seedPeers = usable.length > 0 ? activeSeedPeers(node) : [];
+  return usable.map((scheduler) => ({ scheduler, cluster: node.cluster, seedPeers }));
+}
+
+function onceFor<K extends object, V>(known: WeakMap<K, V>, key: K, make: (key: K) => V): V {
+  let value = known.get(key);
+  if (value === undefined) {
+    value = make(key);
+    known.set(key, value);
+  }
+  return value;
 }
 
 function activeSeedPeers(node: ClusterNode): SeedPeerInCluster[] {

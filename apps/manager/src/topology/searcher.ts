@@ -1,4 +1,4 @@
-import { BlockList, isIP, isIPv4 } from 'node:net';
+import { BlockList, isIP } from 'node:net';
 import type { SchedulerClusterEntity } from '@dragonfly/persistence';
 import { compilePattern } from '../rest/pattern-text.js';
 
@@ -29,17 +29,39 @@ export interface ClusterScore {
   readonly total: number;
 }
 
-/** How well a cluster fits a client. Scopes that cannot be read (a bad CIDR or expression) count as not matching. */
+/** Scopes as they are compared: reading them for every client would cost more than comparing. */
+interface ReadScopes {
+  /** Undefined = none that can be read. */
+  readonly ipv4: BlockList | undefined;
+  readonly ipv6: BlockList | undefined;
+  readonly hostnames: readonly NonNullable<ReturnType<typeof compilePattern>>[];
+  /** In lower case; the whole text and its parts. */
+  readonly idcs: ReadonlySet<string>;
+  /** In lower case. */
+  readonly location: string;
+}
+
+/** Scopes that have been read, by the objects they were read from: rows of a topology are never changed. */
+const scopesRead = new WeakMap<object, ReadScopes>();
+
+/**
+ * How well a cluster fits a client. Scopes that cannot be read (a bad CIDR or expression) count as not matching.
+ * @param cluster its scopes are read once and must not be changed afterwards
+ */
 export function scoreCluster(
   cluster: Pick<SchedulerClusterEntity, 'scopes' | 'isDefault'>,
   client: SearchClient,
 ): ClusterScore {
-  const { scopes } = cluster;
+  let scopes = scopesRead.get(cluster.scopes);
+  if (!scopes) {
+    scopes = readScopes(cluster.scopes);
+    scopesRead.set(cluster.scopes, scopes);
+  }
   const terms = {
-    cidr: cidrScore(texts(scopes['cidrs']), client.ip),
-    hostname: hostnameScore(texts(scopes['hostnames']), client.hostname),
-    idc: idcScore(text(scopes['idc']), client.idc),
-    location: locationScore(text(scopes['location']), client.location),
+    cidr: cidrScore(scopes, client.ip),
+    hostname: hostnameScore(scopes, client.hostname),
+    idc: client.idc !== '' && scopes.idcs.has(client.idc.toLowerCase()) ? 1 : 0,
+    location: locationScore(scopes.location, client.location.toLowerCase()),
     isDefault: cluster.isDefault ? 1 : 0,
   };
   const total = (Object.keys(WEIGHTS) as (keyof typeof WEIGHTS)[]).reduce(
@@ -70,33 +92,49 @@ function texts(value: unknown): string[] {
     : [];
 }
 
-function cidrScore(cidrs: readonly string[], ip: string): number {
-  const address = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(ip)?.[1] ?? ip;
-  if (!isIP(address)) {
-    return 0;
-  }
-  const family = isIPv4(address) ? 'ipv4' : 'ipv6';
-  return cidrs.some((cidr) => {
-    const [network = '', prefix = ''] = cidr.trim().split('/');
-    const version = isIP(network);
-    const bits = Number(prefix);
-    if (!/^\d{1,3}$/.test(prefix) || version !== (family === 'ipv4' ? 4 : 6) || bits > (version === 4 ? 32 : 128)) {
-      return false;
-    }
-    const list = new BlockList();
-    list.addSubnet(network, bits, family);
-    return list.check(address, family);
-  })
-    ? 1
-    : 0;
+function readScopes(scopes: SchedulerClusterEntity['scopes']): ReadScopes {
+  const idc = text(scopes['idc']).toLowerCase();
+  const cidrs = texts(scopes['cidrs']);
+  return {
+    ipv4: subnets(cidrs, 'ipv4'),
+    ipv6: subnets(cidrs, 'ipv6'),
+    // People write these; one bad expression must not hide the cluster's other scopes.
+    hostnames: texts(scopes['hostnames'])
+      .map((expression) => hostnamePattern(expression))
+      .filter((pattern) => pattern !== undefined),
+    idcs: new Set(idc === '' ? [] : [idc, ...idc.split(SEPARATOR)]),
+    location: text(scopes['location']).toLowerCase(),
+  };
 }
 
-function hostnameScore(expressions: readonly string[], hostname: string): number {
-  if (hostname === '') {
-    return 0;
+function subnets(cidrs: readonly string[], family: 'ipv4' | 'ipv6'): BlockList | undefined {
+  const [version, maxBits] = family === 'ipv4' ? [4, 32] : [6, 128];
+  let list: BlockList | undefined;
+  for (const cidr of cidrs) {
+    const [network = '', prefix = ''] = cidr.trim().split('/');
+    const bits = Number(prefix);
+    if (/^\d{1,3}$/.test(prefix) && isIP(network) === version && bits <= maxBits) {
+      list ??= new BlockList();
+      list.addSubnet(network, bits, family);
+    }
   }
-  // People write these; one bad expression must not hide the cluster's other scopes.
-  return expressions.some((expression) => hostnamePattern(expression)?.test(hostname)) ? 1 : 0;
+  return list;
+}
+
+function cidrScore({ ipv4, ipv6 }: ReadScopes, ip: string): number {
+  const address = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(ip)?.[1] ?? ip;
+  switch (isIP(address)) {
+    case 4:
+      return ipv4?.check(address, 'ipv4') ? 1 : 0;
+    case 6:
+      return ipv6?.check(address, 'ipv6') ? 1 : 0;
+    default:
+      return 0;
+  }
+}
+
+function hostnameScore({ hostnames }: ReadScopes, hostname: string): number {
+  return hostname !== '' && hostnames.some((pattern) => pattern.test(hostname)) ? 1 : 0;
 }
 
 /** Expressions that have been read before; most clusters never change theirs. */
@@ -112,23 +150,16 @@ function hostnamePattern(expression: string): ReturnType<typeof compilePattern> 
   return hostnamePatterns.get(expression);
 }
 
-function idcScore(scope: string, idc: string): number {
-  if (scope === '' || idc === '') {
-    return 0;
-  }
-  const wanted = idc.toLowerCase();
-  return [scope, ...scope.split(SEPARATOR)].some((part) => part.toLowerCase() === wanted) ? 1 : 0;
-}
-
+/** Both in lower case. */
 function locationScore(scope: string, location: string): number {
   if (scope === '' || location === '') {
     return 0;
   }
-  if (scope.toLowerCase() === location.toLowerCase()) {
+  if (scope === location) {
     return 1;
   }
-  const own = location.toLowerCase().split(SEPARATOR);
-  const theirs = scope.toLowerCase().split(SEPARATOR);
+  const own = location.split(SEPARATOR);
+  const theirs = scope.split(SEPARATOR);
   let equal = 0;
   while (equal < Math.min(own.length, theirs.length, MAX_LOCATION_ELEMENTS) && own[equal] === theirs[equal]) {
     equal += 1;
