@@ -119,7 +119,7 @@ async function start(options: StartOptions, opened: (() => Promise<void>)[]): Pr
   const security = config.security.enable ? await secured({ settings, database, clock, news, log }) : undefined;
   if (security) opened.push(() => security.stop());
 
-  const jobs = openJobParts({
+  const jobs = await openJobParts({
     settings: jobSettings(config.job),
     database,
     redis: settings.redis,

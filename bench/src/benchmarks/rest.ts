@@ -8,10 +8,11 @@ import { managerV2 } from '@dragonfly/proto';
 import { createGrpcClient, unary } from '@dragonfly/rpc';
 import { ChildService, freePort, MariaDbServer } from '@dragonfly/testkit';
 import { Comparison } from '../measure/comparison.ts';
-import { cpuSeconds, rssMib } from '../measure/process-figures.ts';
+import { cpuSeconds, peakRssMib, rssMib } from '../measure/process-figures.ts';
 import type { BenchmarkResult } from '../measure/report.ts';
 import { nextMessage, sleep } from '../parts/child-messages.ts';
-import type { HttpOrder, HttpResult } from '../parts/http-load.ts';
+import type { GrpcOrder } from '../parts/grpc-load.ts';
+import type { HttpOrder, LoadResult } from '../parts/http-load.ts';
 import { inRoot } from '../parts/paths.ts';
 import type { BenchmarkContext } from './context.ts';
 
@@ -28,7 +29,7 @@ const PEER_ROWS = [100, 100_000] as const;
 const PEERS_PER_PAGE = 50;
 const ROWS_PER_INSERT = 1_000;
 
-/** Answers of the manager, warm: lists over REST and gRPC, against a bare HTTP server that sends the same bytes. */
+/** Answers of the manager, warm: lists over REST and gRPC, against bare servers that send the same bytes. */
 export async function rest(context: BenchmarkContext): Promise<BenchmarkResult> {
   const comparison = new Comparison('requests/s');
   const mariaDb = await MariaDbServer.startIfPresent();
@@ -66,27 +67,35 @@ async function measureRound(
   database: DatabaseOptions,
 ): Promise<void> {
   const manager = await Manager.start(join(context.directory, `manager-${engine}-${round}`), database);
-  const load = fork(fileURLToPath(new URL('../parts/http-load.ts', import.meta.url)));
-  const bare = fork(fileURLToPath(new URL('../parts/bare-server.ts', import.meta.url)));
+  const children = ['http-load', 'bare-server', 'grpc-load', 'bare-grpc-server'].map((part) =>
+    fork(fileURLToPath(new URL(`../parts/${part}.ts`, import.meta.url))),
+  );
+  const [load, bare, grpcLoad, bareGrpc] = children as [ChildProcess, ChildProcess, ChildProcess, ChildProcess];
   try {
-    const [, barePort] = (await Promise.all([nextMessage(load), nextMessage(bare)])) as [string, number];
+    const ports = (await Promise.all(children.map(nextMessage))) as [string, number, string, number];
     const headers = { authorization: `Bearer ${await manager.signIn()}` };
+    await manager.addScheduler(headers);
     const path = '/api/v1/scheduler-clusters';
     bare.send(await manager.text(path, headers));
-    await nextMessage(bare);
+    bareGrpc.send(await manager.listedSchedulers());
+    await Promise.all([nextMessage(bare), nextMessage(bareGrpc)]);
     for (const connections of CONNECTIONS) {
       const name = `${connections} ${connections === 1 ? 'connection' : 'connections'}`;
-      const reference = `bare server, ${name}`;
-      const order = { headers, connections, warmUpMs: WARM_UP_MS, windowMs: WINDOW_MS };
-      comparison.add(round, reference, await measure(load, bare, { ...order, port: barePort, path }));
-      const listed = await measure(load, manager.process, { ...order, port: manager.restPort, path });
+      const reference = `bare HTTP server, beside ${engine}, ${name}`;
+      const order = { connections, warmUpMs: WARM_UP_MS, windowMs: WINDOW_MS };
+      comparison.add(round, reference, await measure(load, bare, { ...order, headers, port: ports[1], path }));
+      const listed = await measure(load, manager.process, { ...order, headers, port: manager.restPort, path });
       comparison.add(round, `scheduler-clusters, ${engine}, ${name}`, listed, reference);
-      comparison.add(round, `ListSchedulers, ${engine}, ${name}`, await manager.measureGrpc(connections), reference);
+      const grpcReference = `bare gRPC server, beside ${engine}, ${name}`;
+      comparison.add(round, grpcReference, await measure(grpcLoad, bareGrpc, { ...order, port: ports[3] }), reference);
+      const called = await measure(grpcLoad, manager.process, { ...order, port: manager.grpcPort });
+      comparison.add(round, `ListSchedulers, ${engine}, ${name}`, called, grpcReference);
+      comparison.add(round, `ListSchedulers, ${engine}, ${name}, to HTTP`, called, reference);
     }
     await measurePages(comparison, round, engine, database, manager, headers, load);
+    comparison.add(round, `memory after all that, ${engine}`, { 'peak RSS MiB': peakRssMib(manager.process.pid) });
   } finally {
-    load.kill();
-    bare.kill();
+    for (const child of children) child.kill();
     await manager.stop();
   }
 }
@@ -151,14 +160,14 @@ async function addPeers(database: Database, from: number, to: number): Promise<v
 async function measure(
   load: ChildProcess,
   server: { pid?: number | undefined },
-  order: HttpOrder,
+  order: HttpOrder | GrpcOrder,
 ): Promise<Readonly<Record<string, number>>> {
   const pid = server.pid ?? 0;
   const answer = nextMessage(load);
   load.send(order);
   await sleep(order.warmUpMs);
   const before = cpuSeconds(pid);
-  const { requests, p50Ms, p99Ms } = (await answer) as HttpResult;
+  const { requests, p50Ms, p99Ms } = (await answer) as LoadResult;
   return figuresOf(pid, requests, order.windowMs, p50Ms, p99Ms, cpuSeconds(pid) - before);
 }
 
@@ -183,7 +192,7 @@ function figuresOf(
 class Manager {
   readonly process: ChildService;
   readonly restPort: number;
-  private readonly grpcPort: number;
+  readonly grpcPort: number;
 
   private constructor(service: ChildService, restPort: number, grpcPort: number) {
     this.process = service;
@@ -225,9 +234,9 @@ class Manager {
         inRoot('apps/manager/dist/main.js'),
         '--config',
         file,
-        '--console',
-        '--log-level',
-        'warn',
+        // As by default: the access log is written.
+        '--log-dir',
+        directory,
       ],
       readyUrl: `http://${IP}:${restPort}/readyz`,
       readyTimeoutMs: READY_TIMEOUT_MS,
@@ -251,43 +260,29 @@ class Manager {
     return answer.text();
   }
 
-  /** ListSchedulers with as many calls under way, each on a connection of its own. */
-  async measureGrpc(connections: number): Promise<Readonly<Record<string, number>>> {
-    const clients = Array.from({ length: connections }, () =>
-      createGrpcClient(managerV2.ManagerClient, `${IP}:${this.grpcPort}`),
-    );
-    const durations: number[] = [];
-    const until = { counting: performance.now() + WARM_UP_MS, end: performance.now() + WARM_UP_MS + WINDOW_MS };
-    const ask = async (client: managerV2.ManagerClient): Promise<void> => {
-      while (performance.now() < until.end) {
-        const startedAtMs = performance.now();
-        await unary<managerV2.ListSchedulersRequest, managerV2.ListSchedulersResponse>(
-          client.listSchedulers.bind(client),
-          {
-            sourceType: managerV2.SourceType.PEER_SOURCE,
-            hostname: 'bench',
-            ip: IP,
-            version: '',
-            commit: '',
-            schedulerClusterId: 1n,
-            idc: undefined,
-            location: undefined,
-          },
-          { deadlineMs: CALL_DEADLINE_MS },
-        );
-        if (startedAtMs >= until.counting) durations.push(performance.now() - startedAtMs);
-      }
-    };
-    const { pid } = this.process;
-    const running = Promise.all(clients.map(ask));
-    await sleep(WARM_UP_MS);
-    const before = cpuSeconds(pid);
-    await running;
-    const used = cpuSeconds(pid) - before;
-    for (const client of clients) client.close();
-    durations.sort((a, b) => a - b);
-    const quantile = (share: number): number => durations[Math.floor((durations.length - 1) * share)] ?? 0;
-    return figuresOf(pid, durations.length, WINDOW_MS, quantile(0.5), quantile(0.99), used);
+  /** The lists are of something. */
+  async addScheduler(headers: Readonly<Record<string, string>>): Promise<void> {
+    const answer = await fetch(`http://${IP}:${this.restPort}/api/v1/schedulers`, {
+      method: 'POST',
+      headers: { ...headers, 'content-type': 'application/json' },
+      body: JSON.stringify({ host_name: 'scheduler-1', ip: IP, port: 8002, scheduler_cluster_id: 1 }),
+    });
+    if (!answer.ok) throw new Error(`adding a scheduler answered ${answer.status}`);
+  }
+
+  /** What ListSchedulers answers, encoded, as base64. */
+  async listedSchedulers(): Promise<string> {
+    const client = createGrpcClient(managerV2.ManagerClient, `${IP}:${this.grpcPort}`);
+    try {
+      const answer = await unary<managerV2.ListSchedulersRequest, managerV2.ListSchedulersResponse>(
+        client.listSchedulers.bind(client),
+        { sourceType: managerV2.SourceType.PEER_SOURCE, hostname: 'bench', ip: IP, schedulerClusterId: 1n },
+        { deadlineMs: CALL_DEADLINE_MS },
+      );
+      return Buffer.from(managerV2.ListSchedulersResponse.encode(answer).finish()).toString('base64');
+    } finally {
+      client.close();
+    }
   }
 
   async stop(): Promise<void> {

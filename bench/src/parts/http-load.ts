@@ -16,10 +16,13 @@ export interface HttpOrder {
   readonly windowMs: number;
 }
 
-export interface HttpResult {
+export interface LoadResult {
   readonly requests: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
+}
+
+export interface HttpResult extends LoadResult {
   readonly bodyBytes: number;
 }
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { createRequire } from 'node:module';
 import { DfError } from '@dragonfly/errors';
-import { CronExpressionParser } from 'cron-parser';
 import { MAX_BACKOFF_MS, MIN_INTERVAL_MS, type JobRequest, type ScheduleRequest } from './job-queue.js';
 
 const ID = /^(?!\d+$)[A-Za-z0-9_.-]{1,100}$/;
@@ -51,6 +51,8 @@ export function nextCronTime(cron: string, afterMs: number): number {
   // The library takes fewer fields too and fills them up; an accidental "* *" is to be refused.
   const fields = cron.trim().split(/\s+/).length;
   check(fields === 5 || fields === 6, `cron: "${cron}" must have five or six fields`);
+  // Loaded with the first schedule: it brings a library of calendars and time zones.
+  const { CronExpressionParser } = createRequire(import.meta.url)('cron-parser') as typeof import('cron-parser');
   try {
     return CronExpressionParser.parse(cron, { currentDate: new Date(afterMs), tz: 'UTC' })
       .next()

@@ -20,18 +20,41 @@ const COLUMNS = [
   'detail',
 ];
 
+/** Rows of one statement, largest first. With few different statements each stays prepared; a large one takes a while. */
+const STATEMENT_ROWS = [100, 10, 1];
+
 /**
- * Writes entries of the audit log in one statement. There is one for each request of the API: the general way, through the
- * query builder, costs more than the request that it tells of.
- * @param rows at most 1,000: SQLite takes 32,766 values
+ * Writes entries of the audit log. There is one for each request of the API: the general way, through the query builder,
+ * costs more than the request that it tells of.
  */
 export async function insertAuditRows(manager: EntityManager, rows: readonly AuditRow[]): Promise<void> {
-  if (rows.length === 0) return;
   const isSqlite = manager.connection.options.type === 'better-sqlite3';
+  // MariaDB is far away and prepares nothing: it gets all in one.
+  for (const part of isSqlite ? partsOf(rows) : [rows]) {
+    if (part.length === 0) continue;
+    const values = part.flatMap((row) => valuesOf(row, isSqlite));
+    await manager.query(statementFor(part.length), values);
+  }
+}
+
+function partsOf(rows: readonly AuditRow[]): (readonly AuditRow[])[] {
+  const parts: (readonly AuditRow[])[] = [];
+  let done = 0;
+  for (const size of STATEMENT_ROWS) {
+    for (; rows.length - done >= size; done += size) parts.push(rows.slice(done, done + size));
+  }
+  return parts;
+}
+
+const statements = new Map(STATEMENT_ROWS.map((rowCount) => [rowCount, statementOf(rowCount)]));
+
+function statementFor(rowCount: number): string {
+  return statements.get(rowCount) ?? statementOf(rowCount);
+}
+
+function statementOf(rowCount: number): string {
   const one = `(${COLUMNS.map(() => '?').join()})`;
-  const marks = Array.from({ length: rows.length }, () => one).join();
-  const values = rows.flatMap((row) => valuesOf(row, isSqlite));
-  await manager.query(`INSERT INTO audit (${COLUMNS.join()}) VALUES ${marks}`, values);
+  return `INSERT INTO audit (${COLUMNS.join()}) VALUES ${Array.from({ length: rowCount }, () => one).join()}`;
 }
 
 function valuesOf(row: AuditRow, isSqlite: boolean): unknown[] {

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import mysql2 from 'mysql2';
+import { createRequire } from 'node:module';
+import type mysql2 from 'mysql2';
 
 /** Work that may take as long as it takes: waiting for the schema lock, changing great tables. */
 const patient = new AsyncLocalStorage<true>();
@@ -28,10 +29,12 @@ type Callback = (error: { code?: string } | null, ...more: unknown[]) => void;
  * @param timeoutMs longest silence of the server during a statement
  */
 export function mysqlDriver(timeoutMs: number): typeof mysql2 {
+  // Loaded by those who use it: a manager on SQLite does without its megabytes.
+  const driver = createRequire(import.meta.url)('mysql2') as typeof mysql2;
   return {
-    ...mysql2,
+    ...driver,
     createPool: ((options: mysql2.PoolOptions) => {
-      const pool = mysql2.createPool(options);
+      const pool = driver.createPool(options);
       const connections = new Set<TimedConnection>();
       pool.on('connection', (connection) => {
         const timed = connection as unknown as TimedConnection;

@@ -50,6 +50,10 @@ export class RequestGate {
     }
     const caller =
       surface === 'oapi' ? await this.tokenCaller(request, object) : await this.sessionCaller(request, object, rules);
+    const { tenant } = caller.scope;
+    if (tenant?.limits.requests_per_second) {
+      await this.rates.take(tenant, 'requests', tenant.limits.requests_per_second, 1_000);
+    }
     setCaller(request, caller);
     return caller;
   }
@@ -77,7 +81,6 @@ export class RequestGate {
     if (!scope.isUnlimited && rules.forTenants === 'refused') {
       throw permissionDenied();
     }
-    await this.withinRates(caller);
     return caller;
   }
 
@@ -94,21 +97,13 @@ export class RequestGate {
     if (userId > 0) {
       enabled(await access.account(userId));
     }
-    const caller: Caller = {
+    return {
       kind: 'token',
       userId,
       name: row.name,
       scope: access.scopeOf(userId).narrowedTo(limits),
       may: (wanted) => row.scopes.length === 0 || row.scopes.includes(TOKEN_SCOPES.get(wanted) ?? wanted),
     };
-    await this.withinRates(caller);
-    return caller;
-  }
-
-  private async withinRates({ scope: { tenant } }: Caller): Promise<void> {
-    if (tenant?.limits.requests_per_second) {
-      await this.rates.take(tenant, 'requests', tenant.limits.requests_per_second, 1_000);
-    }
   }
 }
 

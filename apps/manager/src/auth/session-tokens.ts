@@ -44,7 +44,7 @@ export class SessionTokens {
 
   /** @throws DfError `unauthenticated` for a token that is not ours, is malformed or is over */
   async verify(token: string): Promise<SessionClaims> {
-    const claims = await this.read(token);
+    const claims = this.checked.get(token) ?? (await this.read(token));
     if (claims.expiresAt <= this.now()) {
       throw new DfError('unauthenticated', 'session is over');
     }

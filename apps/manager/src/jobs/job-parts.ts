@@ -1,4 +1,4 @@
-import { BullmqJobQueue, DatabaseJobQueue, type JobQueue } from '@dragonfly/jobs';
+import { DatabaseJobQueue, type JobQueue } from '@dragonfly/jobs';
 import type { RedisKvOptions } from '@dragonfly/kv';
 import type { Database } from '@dragonfly/persistence';
 import { AddressGuard, GuardedHttp } from '@dragonfly/registry';
@@ -47,12 +47,9 @@ export interface JobPartsOptions {
   onError: (error: unknown) => void;
 }
 
-export function openJobParts(options: JobPartsOptions): JobParts {
-  const { settings, database, redis, onError, leaseMs } = options;
-  const open = (name: string): JobQueue =>
-    redis
-      ? new BullmqJobQueue({ ...redis, db: options.redisDb, name, prefix: 'dragonfly-jobs', leaseMs, onError })
-      : new DatabaseJobQueue({ database, name, isSoleProcess: database.dialect === 'sqlite', leaseMs, onError });
+export async function openJobParts(options: JobPartsOptions): Promise<JobParts> {
+  const { settings } = options;
+  const open = await queueOpener(options);
   const queues = new JobQueues(open('jobs'), open('webhooks'), open('periodic'));
   const guard = new AddressGuard({ allow: settings.allowedAddresses, allowedRanges: settings.allowedRanges });
   const http = new GuardedHttp({ guard });
@@ -70,4 +67,15 @@ export function openJobParts(options: JobPartsOptions): JobParts {
       await http.close();
     },
   };
+}
+
+/** BullMQ and what it brings are loaded only where there is a Redis. */
+async function queueOpener(options: JobPartsOptions): Promise<(name: string) => JobQueue> {
+  const { database, redis, redisDb, onError, leaseMs } = options;
+  if (!redis) {
+    return (name) =>
+      new DatabaseJobQueue({ database, name, isSoleProcess: database.dialect === 'sqlite', leaseMs, onError });
+  }
+  const { BullmqJobQueue } = await import('@dragonfly/jobs/bullmq');
+  return (name) => new BullmqJobQueue({ ...redis, db: redisDb, name, prefix: 'dragonfly-jobs', leaseMs, onError });
 }

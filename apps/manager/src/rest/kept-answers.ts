@@ -11,6 +11,8 @@ import type { TopologyCache } from '../topology/topology-cache.js';
 const MAX_ANSWERS = 500;
 /** Bytes of their bodies. */
 const MAX_BYTES = 4 * 1024 * 1024;
+/** Of a body that is better written beside the headers than copied behind them. */
+const LONG_BYTES = 8 * 1024;
 /** Longer addresses are not worth a place. */
 const MAX_URL_LENGTH = 256;
 /** A session token in the address must not stay in memory. */
@@ -27,7 +29,8 @@ export const KeptWithTopology = (): MethodDecorator =>
 
 /** An answer as it goes out. */
 interface KeptAnswer {
-  readonly body: Buffer;
+  /** A text when it is short: it then goes out in one piece with the headers. */
+  readonly body: string | Buffer;
   readonly type: string;
   readonly link: string | undefined;
 }
@@ -66,11 +69,11 @@ class KeptAnswers {
     return topology === this.topology ? this.byScope.get(scope)?.get(url) : undefined;
   }
 
-  keep({ topology, scope }: Place, url: string, answer: KeptAnswer): void {
-    if (answer.body.length > MAX_BYTES || url.length > MAX_URL_LENGTH || SECRET_PARAMETER.test(url)) {
+  keep({ topology, scope }: Place, url: string, lengthBytes: number, answer: KeptAnswer): void {
+    if (lengthBytes > MAX_BYTES || url.length > MAX_URL_LENGTH || SECRET_PARAMETER.test(url)) {
       return;
     }
-    if (topology !== this.topology || this.count >= MAX_ANSWERS || this.bytes + answer.body.length > MAX_BYTES) {
+    if (topology !== this.topology || this.count >= MAX_ANSWERS || this.bytes + lengthBytes > MAX_BYTES) {
       this.topology = topology;
       this.byScope = new WeakMap();
       this.count = 0;
@@ -79,7 +82,7 @@ class KeptAnswers {
     const answers = this.byScope.get(scope) ?? new Map<string, KeptAnswer>();
     this.byScope.set(scope, answers.set(url, answer));
     this.count += 1;
-    this.bytes += answer.body.length;
+    this.bytes += lengthBytes;
   }
 }
 
@@ -112,8 +115,9 @@ export function serveKeptAnswers(fastify: FastifyInstance, gate: RequestGate, to
       (request, reply, payload, done) => {
         const place = places.get(request);
         if (place?.isWanted && reply.statusCode === 200 && typeof payload === 'string') {
-          answers.keep(place, request.url, {
-            body: Buffer.from(payload),
+          const bytes = Buffer.from(payload);
+          answers.keep(place, request.url, bytes.length, {
+            body: bytes.length < LONG_BYTES ? payload : bytes,
             type: String(reply.getHeader('content-type')),
             link: reply.getHeader('link') as string | undefined,
           });

@@ -32,6 +32,8 @@ export function createRestAdapter(https: ServerOptions | undefined, rest: RestOp
     trustProxy: rest.trustedProxies.length > 0 ? [...rest.trustedProxies] : false,
     bodyLimit: MAX_BODY_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
+    // There is no middleware, so nothing needs to look for some before each request.
+    skipMiddie: true,
     routerOptions: { maxParamLength: MAX_PARAMETER_LENGTH },
     // A path that cannot be decoded, or with a name that nothing can have: there is no such thing.
     frameworkErrors: (_error: unknown, _request: FastifyRequest, reply: FastifyReply) =>
