@@ -1,5 +1,5 @@
 import { execFile, execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { ChildService } from './child-service.js';
 import { freePort } from './free-port.js';
@@ -69,10 +69,14 @@ export class MariaDbServer {
     const port = await freePort();
     const directory = tempDir('mariadb');
     const data = directory.file('data');
+    // Of its own: a server that starts removes the temporary tables that it finds, and with them those of the others.
+    const temporary = directory.file('tmp');
+    mkdirSync(temporary);
     const asRoot = process.getuid?.() === 0 ? ['--user=root'] : [];
     await run('mariadb-install-db', [
       '--no-defaults',
       `--datadir=${data}`,
+      `--tmpdir=${temporary}`,
       '--auth-root-authentication-method=normal',
       '--skip-test-db',
       ...asRoot,
@@ -83,6 +87,7 @@ export class MariaDbServer {
       args: [
         '--no-defaults',
         `--datadir=${data}`,
+        `--tmpdir=${temporary}`,
         `--socket=${directory.file('s')}`,
         `--pid-file=${directory.file('pid')}`,
         `--port=${port}`,
