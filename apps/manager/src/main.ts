@@ -18,6 +18,7 @@ const LEVEL_OF: Record<ManagerSettings['config']['server']['logLevel'], LogLevel
 };
 /** bcrypt looks at no more than 72 bytes; the limits are those of the REST API. */
 const PASSWORD_LENGTH = { min: 8, max: 20 };
+
 function initialRootPassword(env: NodeJS.ProcessEnv): string | undefined {
   const password = env['DRAGONFLY_INITIAL_ROOT_PASSWORD'];
   if (password && (password.length < PASSWORD_LENGTH.min || password.length > PASSWORD_LENGTH.max)) {

@@ -18,7 +18,8 @@ const MAX_URL_LENGTH = 256;
 /** A session token in the address must not stay in memory. */
 const SECRET_PARAMETER = /[?&]token=/;
 
-const IS_KEPT = 'dragonfly:is-kept';
+/** Key of the route's configuration. */
+export const IS_KEPT = 'dragonfly:is-kept';
 
 /**
  * Answers of the route may be kept for as long as the topology stays as it is: {@link keepAnswer} says which. The guard's
