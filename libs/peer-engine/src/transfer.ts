@@ -1,5 +1,5 @@
 import { dfdaemonV2, type commonV2 } from '@dragonfly/proto';
-import { createGrpcClient, type ClientTls } from '@dragonfly/rpc';
+import { createGrpcClient, SharedClients, type ClientTls } from '@dragonfly/rpc';
 import type { Logger } from '@dragonfly/telemetry';
 import type { PieceRecord, StoredTask } from '@dragonfly/piece-store';
 import type { DaemonConfig } from './config/schema.js';
@@ -10,7 +10,6 @@ import { prepareTask, type PreparedTask } from './download/preparation.js';
 import { originOf } from './download/traffic.js';
 import type { PeerMetrics } from './metrics.js';
 import { learnLength } from './parents/learn-length.js';
-import { ParentConnections } from './parents/parent-connections.js';
 import { SyncedParentHosts } from './parents/parent-hosts.js';
 import { ParentSession, type SessionOutcome } from './parents/parent-session.js';
 import { SyncPiecesCollector } from './parents/piece-collector.js';
@@ -32,7 +31,7 @@ export interface TransferOptions {
 
 /** Brings pieces into the store, from parents or from the source. */
 export class Transfer {
-  private readonly connections: ParentConnections;
+  private readonly connections: SharedClients<dfdaemonV2.DfdaemonUploadClient>;
   private readonly hosts: SyncedParentHosts;
   private readonly collector: SyncPiecesCollector;
   private readonly fetcher: VortexPieceFetcher;
@@ -46,7 +45,7 @@ export class Transfer {
 
   constructor(private readonly options: TransferOptions) {
     const { config, data, hostId, parentTls, log } = options;
-    this.connections = new ParentConnections((address) =>
+    this.connections = new SharedClients((address) =>
       createGrpcClient(dfdaemonV2.DfdaemonUploadClient, address, parentTls === undefined ? {} : { tls: parentTls }),
     );
     this.hosts = new SyncedParentHosts(this.connections, hostId, log);

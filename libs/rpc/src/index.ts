@@ -13,6 +13,7 @@ export * from './limits.js';
 export type { RpcLog } from './log.js';
 export { decodeOriginDetails, encodeOriginDetails, type OriginDetails } from './origin-details.js';
 export type { ServerSettings } from './server-core.js';
+export { type SharedClient, SharedClients } from './shared-clients.js';
 export { callStatus, type CallStatus, STATUS_DETAILS_KEY, statusOfError } from './status.js';
 export {
   type ServerStream,

@@ -1,7 +1,7 @@
 import { DfError } from '@dragonfly/errors';
 import type { PeerId } from '@dragonfly/ids';
 import { commonV2, type DeepPartial, dfdaemonV2 } from '@dragonfly/proto';
-import { type ClientTls, createGrpcClient, readStream } from '@dragonfly/rpc';
+import { type ClientTls, createGrpcClient, readStream, SharedClients } from '@dragonfly/rpc';
 import type { SeedGateway, SeedTrigger, SeedTriggerRequest, SeedTriggerResult } from '@dragonfly/scheduling';
 import type { Logger } from '@dragonfly/telemetry';
 import type { SeedDirectory } from './seed-directory.js';
@@ -31,8 +31,15 @@ export interface GrpcSeedGatewayOptions {
 /** Asks seeds by `dfdaemon.v2.DfdaemonUpload/DownloadTask`, as the original scheduler does. */
 export class GrpcSeedGateway implements SeedGateway {
   readonly #running = new Set<AbortController>();
+  /** A trigger must not wait for a connection when the last one left one behind. */
+  readonly #clients: SharedClients<dfdaemonV2.DfdaemonUploadClient>;
 
-  constructor(private readonly options: GrpcSeedGatewayOptions) {}
+  constructor(private readonly options: GrpcSeedGatewayOptions) {
+    const { tls } = options;
+    this.#clients = new SharedClients((address) =>
+      createGrpcClient(dfdaemonV2.DfdaemonUploadClient, address, tls === undefined ? {} : { tls }),
+    );
+  }
 
   trigger(request: SeedTriggerRequest): SeedTrigger | undefined {
     const { directory, downloads, log } = this.options;
@@ -50,17 +57,20 @@ export class GrpcSeedGateway implements SeedGateway {
 
   close(): void {
     for (const controller of this.#running) controller.abort();
+    this.#clients.close();
   }
 
   async #run(address: string, download: commonV2.Download, request: SeedTriggerRequest): Promise<SeedTriggerResult> {
-    const { tls, taskDownloadTimeoutMs, log, probe } = this.options;
+    const { taskDownloadTimeoutMs, log, probe } = this.options;
     const controller = new AbortController();
     this.#running.add(controller);
     const dead = new AbortController();
     const watch = new SeedLifeWatch(probe, address, () => {
       dead.abort(new DfError('unavailable', 'the seed peer gives no sign of life'));
     });
-    const client = createGrpcClient(dfdaemonV2.DfdaemonUploadClient, address, tls === undefined ? {} : { tls });
+    const shared = this.#clients.acquire(address);
+    const { client } = shared;
+    let isBroken = true;
     try {
       const call =
         request.task.kind === 'cache'
@@ -72,6 +82,7 @@ export class GrpcSeedGateway implements SeedGateway {
         watch.heard();
         request.onSignOfLife();
       }
+      isBroken = false;
       return 'finished';
     } catch (caught) {
       const error = DfError.from(caught);
@@ -87,7 +98,8 @@ export class GrpcSeedGateway implements SeedGateway {
     } finally {
       watch.stop();
       this.#running.delete(controller);
-      client.close();
+      // After any failure the next trigger looks for itself whether the seed is there.
+      shared.release(isBroken);
     }
   }
 }

@@ -1,16 +1,15 @@
 import type { commonV2, dfdaemonV2 } from '@dragonfly/proto';
-import { unary } from '@dragonfly/rpc';
+import { type SharedClient, type SharedClients, unary } from '@dragonfly/rpc';
 import type { Logger } from '@dragonfly/telemetry';
 import { sleep } from '../backoff.js';
 import { addressOf } from '../host/identity.js';
-import type { ParentConnection, ParentConnections } from './parent-connections.js';
 
 const CALL_DEADLINE_MS = 5000;
 /** How often parents are asked. */
 const POLL_INTERVAL_MS = 500;
 
 export interface LearnLengthOptions {
-  readonly connections: ParentConnections;
+  readonly connections: SharedClients<dfdaemonV2.DfdaemonUploadClient>;
   readonly candidates: readonly commonV2.Peer[];
   readonly taskId: string;
   /** Longest time without an answer of any parent. */
@@ -40,7 +39,7 @@ async function ask(
   signal: AbortSignal,
 ): Promise<number | 'unknown-yet' | 'gone'> {
   if (host === undefined) return 'gone';
-  let connection: ParentConnection | undefined;
+  let connection: SharedClient<dfdaemonV2.DfdaemonUploadClient> | undefined;
   try {
     connection = connections.acquire(addressOf(host.ip, host.port));
     const { client } = connection;

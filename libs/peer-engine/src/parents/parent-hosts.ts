@@ -1,8 +1,7 @@
-import { readStream } from '@dragonfly/rpc';
-import type { commonV2 } from '@dragonfly/proto';
+import { readStream, type SharedClient, type SharedClients } from '@dragonfly/rpc';
+import type { commonV2, dfdaemonV2 } from '@dragonfly/proto';
 import type { Logger } from '@dragonfly/telemetry';
 import { addressOf } from '../host/identity.js';
-import type { ParentConnection, ParentConnections } from './parent-connections.js';
 import { parentWeight, type ParentBandwidth } from './parent-weight.js';
 import { SilenceWatch } from './silence-watch.js';
 
@@ -44,7 +43,7 @@ export class SyncedParentHosts implements ParentHosts {
   private readonly entries = new Map<string, Entry>();
 
   constructor(
-    private readonly connections: ParentConnections,
+    private readonly connections: SharedClients<dfdaemonV2.DfdaemonUploadClient>,
     private readonly hostId: string,
     private readonly log: Logger,
   ) {}
@@ -87,7 +86,7 @@ export class SyncedParentHosts implements ParentHosts {
   }
 
   private async follow(host: commonV2.Host, peerId: string, entry: Entry): Promise<void> {
-    let connection: ParentConnection | undefined;
+    let connection: SharedClient<dfdaemonV2.DfdaemonUploadClient> | undefined;
     try {
       // Throws for an address that is none: it is the word of a scheduler, and nothing that may end the process.
       connection = this.connections.acquire(addressOf(host.ip, host.port));

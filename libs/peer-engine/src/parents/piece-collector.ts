@@ -1,9 +1,8 @@
 import { Metadata } from '@grpc/grpc-js';
 import type { commonV2, dfdaemonV2 } from '@dragonfly/proto';
-import { readStream } from '@dragonfly/rpc';
+import { readStream, type SharedClients } from '@dragonfly/rpc';
 import { addressOf } from '../host/identity.js';
 import { CONTENT_VERSION_KEY } from './content-version.js';
-import type { ParentConnections } from './parent-connections.js';
 
 /** A piece that a parent has, and where its bytes are served. */
 export interface OfferedPiece {
@@ -35,7 +34,7 @@ export interface PieceCollector {
 export class SyncPiecesCollector implements PieceCollector {
   /** @param gapTimeoutMs longest time between two messages of a parent */
   constructor(
-    private readonly connections: ParentConnections,
+    private readonly connections: SharedClients<dfdaemonV2.DfdaemonUploadClient>,
     private readonly hostId: string,
     private readonly gapTimeoutMs: number,
   ) {}
