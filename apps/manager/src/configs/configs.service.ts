@@ -1,7 +1,9 @@
 import { ConfigEntity, Database, insertRow, updateRow } from '@dragonfly/persistence';
 import { Injectable } from '@nestjs/common';
 import { Clock } from '../clock.js';
+import { gcTtlProblem } from '../gc/gc-ttl.js';
 import { pageOf } from '../rest/pagination.js';
+import { invalidRequest } from '../rest/request-decorators.js';
 import { pageOfRows, rowById } from '../rest/resource-rows.js';
 import { configBody, type ConfigBody } from './config-bodies.js';
 import type { CreateConfigRequest, GetConfigsQuery, UpdateConfigRequest } from './config-requests.js';
@@ -14,8 +16,9 @@ export class ConfigsService {
     private readonly clock: Clock,
   ) {}
 
-  /** @throws DfError `already-exists` (name) */
+  /** @throws DfError `already-exists` (name), `invalid-argument` (the value of `gc`) */
   async create(request: CreateConfigRequest): Promise<ConfigBody> {
+    checkValue(request.name, request.value);
     const now = this.clock.now();
     const row = await this.database.transaction(async (manager) => {
       const id = await insertRow(manager, ConfigEntity, now, {
@@ -43,11 +46,14 @@ export class ConfigsService {
     return { bodies: rows.map((row) => configBody(row)), total };
   }
 
-  /** Parts that are left out stay as they are. */
+  /** Parts that are left out stay as they are. @throws DfError as {@link create} does */
   async update(id: number, request: UpdateConfigRequest): Promise<ConfigBody> {
     const now = this.clock.now();
     const row = await this.database.transaction(async (manager) => {
-      await rowById(manager, ConfigEntity, id);
+      const former = await rowById(manager, ConfigEntity, id);
+      if (request.name || request.value) {
+        checkValue(request.name || former.name, request.value || former.value);
+      }
       await updateRow(manager, ConfigEntity, now, id, {
         name: request.name || undefined,
         value: request.value || undefined,
@@ -64,5 +70,13 @@ export class ConfigsService {
       await rowById(manager, ConfigEntity, id);
       await manager.delete(ConfigEntity, { id });
     });
+  }
+}
+
+/** One name means something to the manager itself; the others are whatever consoles keep. */
+function checkValue(name: string, value: string): void {
+  const problem = name === 'gc' ? gcTtlProblem(value) : undefined;
+  if (problem !== undefined) {
+    throw invalidRequest(`value: ${problem}`);
   }
 }

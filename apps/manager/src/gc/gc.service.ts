@@ -8,13 +8,10 @@ import { Clock } from '../clock.js';
 import { jobBody, type JobBody } from '../jobs/job-body.js';
 import { deleteJobs, JobRows } from '../jobs/job-rows.js';
 import { Logger } from '../logger.js';
-
-export type GcType = 'audit' | 'job';
+import { gcTtlNs, type GcType } from './gc-ttl.js';
 
 /** Rows deleted at a time. Source: the original. */
 const BATCH = 5_000;
-/** What the row `gc` of the table `config` says when it says nothing usable, in ns. */
-const DEFAULT_TTL_NS: Record<GcType, number> = { job: 6 * 3_600_000_000_000, audit: 7 * 24 * 3_600_000_000_000 };
 /** Batches of one run; the next run goes on. */
 const MAX_BATCHES = 1_000;
 const LOCK_TTL_MS = 60_000;
@@ -68,12 +65,10 @@ export class GcService {
   private async ttlNs(type: GcType): Promise<number> {
     const row = await this.database.manager.findOneBy(ConfigEntity, { name: 'gc', isDel: 0 });
     try {
-      const value = JSON.parse(row?.value ?? '{}') as Partial<Record<GcType, { ttl?: unknown }>>;
-      const ttl = value[type]?.ttl;
-      return typeof ttl === 'number' && ttl > 0 ? ttl : DEFAULT_TTL_NS[type];
+      return gcTtlNs(row?.value, type);
     } catch (error) {
       this.log.warn({ err: error }, 'the configuration gc is no JSON: defaults are used');
-      return DEFAULT_TTL_NS[type];
+      return gcTtlNs(undefined, type);
     }
   }
 

@@ -52,7 +52,7 @@ const ids = sizedList(z.int().min(0), { min: 0, max: 10_000 });
 
 /** Who is told of the end. Ours. */
 const webhook = z
-  .object({ url: requiredText({ format: 'url', max: 2048 }), secret: optionalText({ max: 256 }) })
+  .object({ url: requiredText({ format: 'http_url', max: 2048 }), secret: optionalText({ max: 256 }) })
   .nullish()
   .transform((value) => value ?? undefined);
 

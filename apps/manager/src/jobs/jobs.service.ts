@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import { isIP } from 'node:net';
 import { DfError } from '@dragonfly/errors';
 import { Database, JobEntity, type JsonObject } from '@dragonfly/persistence';
+import { AddressGuard } from '@dragonfly/registry';
 import { Injectable } from '@nestjs/common';
 import { In } from 'typeorm';
 import { Logger } from '../logger.js';
@@ -43,6 +45,7 @@ export class JobsService {
     private readonly candidates: SchedulerCandidates,
     private readonly planner: PreheatPlanner,
     private readonly secrets: SecretBox,
+    private readonly guard: AddressGuard,
     private readonly log: Logger,
   ) {}
 
@@ -168,9 +171,22 @@ export class JobsService {
     return this.get(id, caller);
   }
 
+  /**
+   * Refuses a receiver whose address is forbidden, where it stands in the URL; a name is looked at when it is dialled.
+   * @throws DfError `invalid-argument`
+   */
+  checkWebhook(webhook: JobOrder['webhook']): void {
+    const host = URL.parse(webhook?.url ?? '')?.hostname.replace(/^\[(.*)\]$/, '$1') ?? '';
+    const refusal = isIP(host) === 0 ? undefined : this.guard.refusal(host);
+    if (refusal !== undefined) {
+      throw new DfError('invalid-argument', `webhook.url: address ${host} is refused: ${refusal}`);
+    }
+  }
+
   /** The clusters that the order means. @throws DfError `not-found` for what the caller may not name */
   private async clusterIds(order: JobOrder, caller: JobCaller): Promise<number[]> {
     requireOwner(order.user_id, caller);
+    this.checkWebhook(order.webhook);
     return this.candidates.clusters(caller.scope.clustersOf(order.scheduler_cluster_ids));
   }
 

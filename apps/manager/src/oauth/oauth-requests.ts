@@ -1,13 +1,19 @@
 import { z } from 'zod';
 import { pageFields } from '../rest/pagination.js';
 import { optionalList, optionalText, requestType, requiredText } from '../rest/rest-schema.js';
+import { isLoopback } from './loopback.js';
 
 const BIO = { max: 1024 };
 /** Names of providers stand in paths. */
 const NAME = { max: 32, pattern: { regex: /^[a-z0-9][a-z0-9-]*$/, tag: 'oneof' } };
 const URL_TEXT = { format: 'url', max: 1024 } as const;
+/** Plain HTTP is for providers on this machine only. */
+const isUsableIssuer = (issuer: string): boolean => /^https:/i.test(issuer) || isLoopback(issuer);
 /** Of an OpenID provider, for every name but github and google. */
-const openId = { issuer: optionalText(URL_TEXT), scopes: optionalList(z.string().min(1).max(64)) };
+const openId = {
+  issuer: optionalText({ ...URL_TEXT, check: { isGood: isUsableIssuer, tag: 'https_url' } }),
+  scopes: optionalList(z.string().min(1).max(64)),
+};
 
 export const CreateOauthRequest = requestType(
   'CreateOauthRequest',

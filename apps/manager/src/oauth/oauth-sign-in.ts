@@ -4,6 +4,7 @@ import { Database, OauthEntity, OauthIdentityEntity, OauthProviderEntity, UserEn
 import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { Clock } from '../clock.js';
+import { Logger } from '../logger.js';
 import { RECORD_NOT_FOUND } from '../rest/resource-rows.js';
 import { RestOptions } from '../rest/rest-options.js';
 import { UsersService } from '../users/users.service.js';
@@ -23,6 +24,7 @@ export class OauthSignIn {
     private readonly users: UsersService,
     private readonly clock: Clock,
     private readonly options: RestOptions,
+    private readonly log: Logger,
   ) {}
 
   /**
@@ -32,7 +34,7 @@ export class OauthSignIn {
    */
   async begin(name: string, fallbackRedirectUri: string): Promise<{ url: string; state: string }> {
     const { provider, row } = await this.provider(name);
-    const { url, pending } = await provider.begin(row.redirectUrl || fallbackRedirectUri);
+    const { url, pending } = await this.told(name, provider.begin(row.redirectUrl || fallbackRedirectUri));
     await this.store.set(keyOf(pending.state), JSON.stringify(pending), { ttlMs: PENDING_MS });
     return { url, state: pending.state };
   }
@@ -54,7 +56,18 @@ export class OauthSignIn {
       throw refused('this sign-in was begun with another provider');
     }
     const { provider } = await this.provider(name);
-    return this.accountOf(name, await provider.finish(query, pending));
+    return this.accountOf(name, await this.told(name, provider.finish(query, pending)));
+  }
+
+  /** The person learns no more than that it did not work; whoever set the provider up finds the reason in the log. */
+  private async told<T>(provider: string, work: Promise<T>): Promise<T> {
+    try {
+      return await work;
+    } catch (error) {
+      const { message, cause } = DfError.from(error);
+      this.log.warn({ provider, reason: message, err: cause }, 'a sign-in through a provider failed');
+      throw error;
+    }
   }
 
   private async provider(name: string): Promise<{ provider: SignInProvider; row: OauthEntity }> {

@@ -1,6 +1,6 @@
-import { isIP } from 'node:net';
 import { DfError } from '@dragonfly/errors';
 import * as oidc from 'openid-client';
+import { isLoopback } from './loopback.js';
 
 /** What a person's provider must remember between the two halves of a sign-in. */
 export interface PendingSignIn {
@@ -179,12 +179,6 @@ function openIdIdentity(subject: string, claims: Record<string, unknown>): Ident
     isEmailVerified: claims['email_verified'] === true,
     avatar: text(claims['picture']),
   };
-}
-
-/** Plain HTTP is for providers on this machine only. */
-function isLoopback(address: string): boolean {
-  const { hostname } = new URL(address);
-  return hostname === 'localhost' || hostname === '[::1]' || (isIP(hostname) === 4 && hostname.startsWith('127.'));
 }
 
 function allowLoopback(configuration: oidc.Configuration, address: string): void {

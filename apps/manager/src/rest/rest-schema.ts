@@ -32,7 +32,8 @@ interface Range {
 
 interface TextRules extends Range {
   oneOf?: readonly string[];
-  format?: 'email' | 'url';
+  /** `url` may have any scheme, `http_url` is http or https. */
+  format?: 'email' | 'url' | 'http_url';
   /** What the text must match, and the name of the rule in error texts. */
   pattern?: { regex: RegExp; tag: string };
   /** Any other rule, and its name in error texts. */
@@ -79,6 +80,8 @@ function checkText(value: string, rules: TextRules, context: CheckContext): void
     violate(context, 'email');
   } else if (rules.format === 'url' && !URL.canParse(value)) {
     violate(context, 'url');
+  } else if (rules.format === 'http_url' && !/^https?:$/.test(URL.parse(value)?.protocol ?? '')) {
+    violate(context, 'http_url');
   } else if (rules.pattern && !rules.pattern.regex.test(value)) {
     violate(context, rules.pattern.tag);
   } else if (rules.check && !rules.check.isGood(value)) {
@@ -91,7 +94,7 @@ function textMeta(rules: TextRules): Record<string, unknown> {
     ...(rules.min === undefined ? {} : { minLength: rules.min }),
     ...(rules.max === undefined ? {} : { maxLength: rules.max }),
     ...(rules.oneOf ? { enum: [...rules.oneOf] } : {}),
-    ...(rules.format ? { format: rules.format === 'url' ? 'uri' : rules.format } : {}),
+    ...(rules.format ? { format: rules.format === 'email' ? 'email' : 'uri' } : {}),
     ...(rules.pattern ? { pattern: rules.pattern.regex.source } : {}),
   };
 }

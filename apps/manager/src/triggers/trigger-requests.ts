@@ -43,7 +43,7 @@ const job = {
     .nullish()
     .transform((value) => value ?? undefined),
   webhook: z
-    .object({ url: requiredText({ format: 'url', max: 2048 }), secret: optionalText({ max: 256 }) })
+    .object({ url: requiredText({ format: 'http_url', max: 2048 }), secret: optionalText({ max: 256 }) })
     .nullish()
     .transform((value) => value ?? undefined),
 };

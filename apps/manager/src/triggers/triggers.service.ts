@@ -51,6 +51,7 @@ export class TriggersService {
     checkTrigger(request);
     requireApplication(caller, request.job.args.application);
     requireOwner(request.user_id, caller);
+    this.jobs.checkWebhook(request.job.webhook);
     const { cron, interval_seconds: intervalS, watch, kind } = request;
     const job = { ...request.job, scheduler_cluster_ids: caller.scope.clustersOf(request.job.scheduler_cluster_ids) };
     const { shown, hasSecrets } = masked(JSON.parse(JSON.stringify(job)) as JsonObject);
