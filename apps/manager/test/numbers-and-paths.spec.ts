@@ -57,6 +57,25 @@ describe.each(engines)('numbers and paths on $name', ({ freshDatabase }) => {
     },
   );
 
+  it('a role whose name is longer than its column is refused everywhere', async () => {
+    const role = 'r'.repeat(101);
+    const refused = { status: 422, body: { errors: expect.stringContaining("'max' tag") } };
+    const permission = { object: 'jobs', action: 'read' };
+    const permissions = [permission];
+    expect(await manager.request('POST', '/api/v1/roles', { role, permissions })).toMatchObject(refused);
+    expect(await manager.request('POST', `/api/v1/roles/${role}/permissions`, permission)).toMatchObject(refused);
+    expect(await manager.request('PUT', `/api/v1/users/1/roles/${role}`)).toMatchObject(refused);
+  });
+
+  it('a role that is the number of an account cannot get permissions, on any way', async () => {
+    const permission = { object: 'jobs', action: 'read' };
+    const refused = { status: 422, body: { errors: expect.stringContaining("'rolename' tag") } };
+    expect(await manager.request('POST', '/api/v1/roles', { role: '2', permissions: [permission] })).toMatchObject(
+      refused,
+    );
+    expect(await manager.request('POST', '/api/v1/roles/2/permissions', permission)).toMatchObject(refused);
+  });
+
   it('a role with a long name in any script can be asked for and deleted', async () => {
     const role = '系'.repeat(90);
     const permissions = [{ object: 'jobs', action: 'read' }];

@@ -27,8 +27,9 @@ const UNAVAILABLE_CODES: ReadonlySet<string> = new Set([
   'SQLITE_LOCKED',
 ]);
 
-/** A text that the table's character set has no room for (a table of another program that was not converted). */
+/** A text that the column has no room for, or its character set (a table of another program that was not converted). */
 const UNFIT_TEXT_CODES: ReadonlySet<string> = new Set([
+  'ER_DATA_TOO_LONG',
   'ER_TRUNCATED_WRONG_VALUE_FOR_FIELD',
   'ER_CANT_AGGREGATE_2COLLATIONS',
 ]);
@@ -77,8 +78,7 @@ export function databaseError(error: unknown): DfError {
     return new DfError('unavailable', `database: ${message || code}`, { cause: error, retryable: true });
   }
   if (code && UNFIT_TEXT_CODES.has(code)) {
-    const text = `a text has characters that the database's character set cannot hold: ${message}`;
-    return new DfError('invalid-argument', text, { cause: error });
+    return new DfError('invalid-argument', `the database cannot hold the text: ${message}`, { cause: error });
   }
   return new DfError('internal', `database: ${message || code || 'failed'}`, { cause: error });
 }

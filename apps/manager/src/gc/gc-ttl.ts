@@ -31,6 +31,6 @@ export function gcTtlProblem(value: string): string | undefined {
 
 /** The value as it stands there; undefined when the part is missing. */
 function ttlIn(parsed: unknown, type: GcType): unknown {
-  const part = (parsed as Partial<Record<GcType, unknown>> | null)?.[type];
-  return part === undefined ? undefined : ((part)?.ttl ?? null);
+  const part = (parsed as Partial<Record<GcType, { ttl?: unknown } | null>> | null)?.[type];
+  return part === undefined ? undefined : (part?.ttl ?? null);
 }

@@ -78,21 +78,24 @@ export function QueryOf(type: RequestType): ParameterDecorator {
 const MAX_NAME_LENGTH = 256;
 
 class NamePipe implements PipeTransform<string, string> {
-  constructor(private readonly name: string) {}
+  constructor(
+    private readonly name: string,
+    private readonly maxLength: number,
+  ) {}
 
   transform(value: string): string {
-    if (value === '' || value.length > MAX_NAME_LENGTH) {
+    if (value === '' || [...value].length > this.maxLength) {
       throw invalidRequest(`Key: '${this.name}' Error:Field validation for '${this.name}' failed on the 'max' tag`);
     }
     return value;
   }
 }
 
-/** A name in the path. */
-export function NameParam(name: string): ParameterDecorator {
+/** A name in the path. @param maxLength in characters */
+export function NameParam(name: string, maxLength = MAX_NAME_LENGTH): ParameterDecorator {
   return (target, key, index) => {
-    Param(name, new NamePipe(name))(target, key, index);
-    describe(ApiParam({ name, schema: { type: 'string', minLength: 1, maxLength: MAX_NAME_LENGTH } }), target, key);
+    Param(name, new NamePipe(name, maxLength))(target, key, index);
+    describe(ApiParam({ name, schema: { type: 'string', minLength: 1, maxLength } }), target, key);
   };
 }
 

@@ -5,7 +5,12 @@ import { ForTenants } from '../auth/route-rules.js';
 import { AnswersList, AnswersNothing, RefusesWithoutBody } from '../rest/answers.js';
 import { JsonBody, NameParam } from '../rest/request-decorators.js';
 import type { RequestOf } from '../rest/rest-schema.js';
-import { AddPermissionForRoleRequest, CreateRoleRequest, DeletePermissionForRoleRequest } from './role-requests.js';
+import {
+  AddPermissionForRoleRequest,
+  CreateRoleRequest,
+  DeletePermissionForRoleRequest,
+  MAX_ROLE_LENGTH,
+} from './role-requests.js';
 import { RolesService } from './roles.service.js';
 
 /** Roles are the same for all tenants: they see them, and administrators change them. */
@@ -25,14 +30,14 @@ export class RolesController {
   @Delete(':role')
   @AnswersNothing()
   @RefusesWithoutBody(404)
-  delete(@NameParam('role') role: string): Promise<void> {
+  delete(@NameParam('role', MAX_ROLE_LENGTH) role: string): Promise<void> {
     return this.roles.delete(role);
   }
 
   @Get(':role')
   @ForTenants('open')
   @AnswersList(z.array(z.string()))
-  get(@NameParam('role') role: string): Promise<string[][]> {
+  get(@NameParam('role', MAX_ROLE_LENGTH) role: string): Promise<string[][]> {
     return this.roles.permissionsOf(role);
   }
 
@@ -48,7 +53,7 @@ export class RolesController {
   @AnswersNothing()
   @RefusesWithoutBody(409)
   addPermission(
-    @NameParam('role') role: string,
+    @NameParam('role', MAX_ROLE_LENGTH) role: string,
     @JsonBody(AddPermissionForRoleRequest) request: RequestOf<typeof AddPermissionForRoleRequest>,
   ): Promise<void> {
     return this.roles.addPermission(role, request);
@@ -58,7 +63,7 @@ export class RolesController {
   @AnswersNothing()
   @RefusesWithoutBody(404)
   removePermission(
-    @NameParam('role') role: string,
+    @NameParam('role', MAX_ROLE_LENGTH) role: string,
     @JsonBody(DeletePermissionForRoleRequest) request: RequestOf<typeof DeletePermissionForRoleRequest>,
   ): Promise<void> {
     return this.roles.removePermission(role, request);

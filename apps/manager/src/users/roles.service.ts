@@ -7,7 +7,7 @@ import { AccessCache } from '../auth/access-directory.js';
 import { CasbinRuleAdapter } from '../auth/casbin-rule-adapter.js';
 import { policyEnforcer } from '../auth/policies.js';
 import { RECORD_NOT_FOUND, rowById } from '../rest/resource-rows.js';
-import type { CreateRoleRequest, PermissionRequest } from './role-requests.js';
+import { type CreateRoleRequest, type PermissionRequest, requireRoleName } from './role-requests.js';
 
 /** Whoever has it may do everything; somebody must. */
 const ROOT_ROLE = 'root';
@@ -65,8 +65,9 @@ export class RolesService {
     });
   }
 
-  /** @throws DfError `already-exists` without a body */
+  /** @throws DfError `already-exists` without a body; `invalid-argument` for a role that is a number */
   async addPermission(role: string, { object, action }: PermissionRequest): Promise<void> {
+    requireRoleName(role);
     await this.change(async (enforcer) => {
       isNew(await enforcer.addPolicy(role, object, action));
     });

@@ -11,6 +11,7 @@ import { listAnswer } from '../rest/list-answer.js';
 import { IdParam, JsonBody, NameParam, QueryOf } from '../rest/request-decorators.js';
 import { RestOptions } from '../rest/rest-options.js';
 import type { RequestOf } from '../rest/rest-schema.js';
+import { MAX_ROLE_LENGTH } from './role-requests.js';
 import { RolesService } from './roles.service.js';
 import { UserBody } from './user-bodies.js';
 import { GetUsersQuery, SignUpRequest, UpdateUserRequest } from './user-requests.js';
@@ -85,7 +86,11 @@ export class UsersController {
   @Put(':id/roles/:role')
   @AnswersNothing()
   @RefusesWithoutBody(409)
-  addRole(@IdParam() id: number, @NameParam('role') role: string, @CurrentCaller() { scope }: Caller): Promise<void> {
+  addRole(
+    @IdParam() id: number,
+    @NameParam('role', MAX_ROLE_LENGTH) role: string,
+    @CurrentCaller() { scope }: Caller,
+  ): Promise<void> {
     scope.requireUser(id);
     return this.roles.grant(id, role);
   }
@@ -95,7 +100,7 @@ export class UsersController {
   @RefusesWithoutBody(404)
   removeRole(
     @IdParam() id: number,
-    @NameParam('role') role: string,
+    @NameParam('role', MAX_ROLE_LENGTH) role: string,
     @CurrentCaller() { scope, userId }: Caller,
   ): Promise<void> {
     scope.requireUser(id);
