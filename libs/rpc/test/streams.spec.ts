@@ -129,11 +129,11 @@ describe('readStream', () => {
       await once(stream.signal, 'abort');
       gone.resolve();
     });
-    const messages = readStream(client.syncPieces(syncRequest), { idleTimeoutMs: 100 });
+    const messages = readStream(client.syncPieces(syncRequest), { idleTimeoutMs: 1000 });
     await messages.next();
     await expect(messages.next()).rejects.toMatchObject({
       code: 'deadline-exceeded',
-      message: 'no message from the server for 100 ms',
+      message: 'no message from the server for 1000 ms',
     });
     await gone.promise;
   });
