@@ -1,3 +1,4 @@
+import { readdirSync, rmSync } from 'node:fs';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { jest } from '@jest/globals';
 import { Content, CountingOrigin, tempDir, waitFor, type TempDir } from '@dragonfly/testkit';
@@ -178,6 +179,20 @@ describe('outputs', () => {
     expect(await readFile(dir.file('out'), 'utf8')).toBe('mine');
     await a.get({ ...request, overwrite: true });
     expect((await stat(dir.file('out'))).size).toBe(CONTENT.lengthBytes);
+  });
+
+  it('come from the origin again when somebody has emptied the store', async () => {
+    const url = origin.put('/file', CONTENT);
+    const a = await daemon('a', { schedulers: [] });
+    await a.get({ url, output: dir.file('first') });
+    const [data] = readdirSync(dir.path, { recursive: true, encoding: 'utf8' }).filter((name) =>
+      name.endsWith('/data/standard'),
+    );
+    if (data === undefined) throw new Error('the store has no data');
+    rmSync(dir.file(data), { recursive: true });
+    const done = await a.get({ url, output: dir.file('second') });
+    expect((await stat(dir.file('second'))).size).toBe(CONTENT.lengthBytes);
+    expect(done.traffic.fromSource).toBe(CONTENT.lengthBytes);
   });
 
   it('with the wrong digest do not appear, and the content is fetched anew next time', async () => {

@@ -353,6 +353,11 @@ export class StoredTask {
     }
   }
 
+  /** Whether the content file is still there: a cache invites people to tidy up. */
+  hasContent(): Promise<boolean> {
+    return this.#output.hasContent();
+  }
+
   /** Whether the whole content has this digest (`algorithm:value`); hashed in a worker thread. */
   async verify(digest: string, signal?: AbortSignal): Promise<boolean> {
     const { algorithm, encoded } = splitDigest(digest);

@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import { DfError } from '@dragonfly/errors';
 import type { ContentGuard } from './content-guard.js';
 import type { FileCloner } from './file-cloner.js';
+import { ifPresent } from './file-io.js';
 import type { Journal } from './journal.js';
 import { placeOutput, type OutputOptions, type OutputOutcome } from './output.js';
 import type { TaskState } from './task-state.js';
@@ -37,6 +38,11 @@ export class TaskOutput {
     for (let number = Math.floor(range.startBytes / pieceLength); number * pieceLength < end; number += 1) {
       if (!state.table.has(number)) throw this.#error('failed-precondition', `piece ${number} is missing`);
     }
+  }
+
+  /** Whether the content is where the store has put it; somebody may have removed it. */
+  async hasContent(): Promise<boolean> {
+    return (await ifPresent(stat(this.#options.contentPath))) !== undefined;
   }
 
   async linkTo(target: string, options: OutputOptions): Promise<OutputOutcome> {

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
+import { rm } from 'node:fs/promises';
 import { jest } from '@jest/globals';
 import { PieceStore, type StoredTask } from '@dragonfly/piece-store';
 import { silentLogger } from '@dragonfly/telemetry';
 import { tempDir, waitFor, type TempDir } from '@dragonfly/testkit';
 import { crc32 } from '@dragonfly/vortex';
-import { OutputWriter } from './output.js';
+import { isContentGone, OutputWriter } from './output.js';
 import { noTraffic } from './traffic.js';
 import type { DownloadResult } from './task-run.js';
 
@@ -110,5 +111,22 @@ describe('requests with one digest', () => {
     impatient.abort();
     await expect(only).rejects.toMatchObject({ code: 'cancelled' });
     expect(seen.map((own) => own?.aborted)).toEqual([true]);
+  });
+});
+
+describe('content that somebody has removed from the store', () => {
+  it('is forgotten, so that the next download brings it anew', async () => {
+    await rm(dir.file('store', 'data'), { recursive: true });
+    const output = { path: dir.file('out'), overwrite: false, forceHardLink: false };
+    const failure = await outputs.deliver(fetchedJustNow(), undefined, output, signal).catch((error: unknown) => error);
+    expect(isContentGone(failure)).toBe(true);
+    expect(store.get('standard', task.id)).toBeUndefined();
+  });
+
+  it('is not what a missing directory of the output is taken for', async () => {
+    const output = { path: dir.file('none', 'out'), overwrite: false, forceHardLink: false };
+    const failure = await outputs.deliver(fetchedJustNow(), undefined, output, signal).catch((error: unknown) => error);
+    expect(isContentGone(failure)).toBe(false);
+    expect(store.get('standard', task.id)).toBe(task);
   });
 });

@@ -18,6 +18,14 @@ export interface OutputRequest {
   readonly owner?: { readonly uid: number; readonly gid: number };
 }
 
+/** Of the error for a content that is not in the store any more, and of which the store has been told by now. */
+const CONTENT_GONE = { isContentGone: true };
+
+/** Whether downloading once more brings what `deliver` could not give out. */
+export function isContentGone(error: unknown): boolean {
+  return error instanceof DfError && error.details['isContentGone'] === true;
+}
+
 /** A content being hashed for everybody who asked for it. */
 interface Hashing {
   readonly answer: Promise<boolean>;
@@ -75,6 +83,21 @@ export class OutputWriter {
       throw new DfError('data-loss', `the content has not the digest ${digest}`, { details: { expected: digest } });
     }
     if (output === undefined) return 'stored';
+    try {
+      return await this.place(result, output, signal);
+    } catch (caught) {
+      const error = DfError.from(caught);
+      if (signal.aborted || error.details['errno'] !== 'ENOENT' || (await task.hasContent())) throw error;
+      await this.store.evict(task.kind, task.id);
+      throw new DfError('unavailable', 'the stored content has been removed', { cause: error, details: CONTENT_GONE });
+    }
+  }
+
+  private place(
+    { task, range }: DownloadResult,
+    output: OutputRequest,
+    signal: AbortSignal,
+  ): Promise<'linked' | 'reflinked' | 'copied'> {
     return task.linkTo(output.path, {
       overwrite: output.overwrite,
       mode: output.forceHardLink ? 'hard-link-only' : 'auto',

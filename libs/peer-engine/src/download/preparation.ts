@@ -23,10 +23,8 @@ export async function prepareTask(
   request: DownloadRequest,
   signal: AbortSignal,
 ): Promise<PreparedTask> {
-  const known = store.get(request.kind, request.taskId);
+  const known = await verified(store, request, signal);
   if (known !== undefined && known.contentLengthBytes !== undefined && known.failure === undefined) {
-    // Pieces that an unclean stop left in doubt are looked at before they count.
-    await known.ensureVerified(signal);
     known.touch();
     return { task: known };
   }
@@ -46,6 +44,26 @@ export async function prepareTask(
   await task.ensureVerified(signal);
   await task.resume();
   return { task, info };
+}
+
+/**
+ * The task in the store, if it has one with content. Pieces that an unclean stop left in doubt are looked at before they
+ * count; a task whose content somebody has removed is forgotten.
+ */
+async function verified(
+  store: PieceStore,
+  { kind, taskId }: DownloadRequest,
+  signal: AbortSignal,
+): Promise<StoredTask | undefined> {
+  const task = store.get(kind, taskId);
+  try {
+    await task?.ensureVerified(signal);
+    return task;
+  } catch (error) {
+    if (signal.aborted || task === undefined || (await task.hasContent())) throw error;
+    await store.delete(kind, taskId);
+    return undefined;
+  }
 }
 
 function pieceLengthOf(request: DownloadRequest, info: SourceInfo): number {

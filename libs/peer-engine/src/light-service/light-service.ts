@@ -10,7 +10,8 @@ import {
 } from '@dragonfly/light';
 import type { DownloadManager } from '../download/download-manager.js';
 import { requestOfLight } from '../download/download-request.js';
-import type { OutputRequest, OutputWriter } from '../download/output.js';
+import { isContentGone, type OutputRequest, type OutputWriter } from '../download/output.js';
+import type { DownloadObserver, DownloadResult } from '../download/task-run.js';
 import { refuseBlocked } from '../download-service/download-service.js';
 import { noTraffic, type Traffic } from '../download/traffic.js';
 import type { BlockList } from '../dynconfig/block-list.js';
@@ -56,25 +57,30 @@ export class LightService implements LightHandler {
         ...lightTraffic(traffic),
       });
     });
+    const observer: DownloadObserver = {
+      started: ({ task, peerId, range }) => {
+        contentLength = range?.length ?? task.contentLengthBytes ?? null;
+        emit({ type: 'started', taskId: task.id, peerId, contentLength, hostIp: identity.ip });
+      },
+      piece: (record, origin) => {
+        traffic[origin] += record.lengthBytes;
+        progress.touch();
+      },
+    };
+    const fetch = async (): Promise<[DownloadResult, DoneMessage['outcome']]> => {
+      const result = await downloads.download(request, observer, signal);
+      return [result, await outputs.deliver(result, light.digest, output, signal)];
+    };
     try {
-      const result = await downloads.download(
-        request,
-        {
-          started: ({ task, peerId, range }) => {
-            contentLength = range?.length ?? task.contentLengthBytes ?? null;
-            emit({ type: 'started', taskId: task.id, peerId, contentLength, hostIp: identity.ip });
-          },
-          piece: (record, origin) => {
-            traffic[origin] += record.lengthBytes;
-            progress.touch();
-          },
-        },
-        signal,
-      );
+      const [result, outcome] = await fetch().catch((error: unknown) => {
+        // Somebody tidied the store up behind the daemon's back: it has just forgotten the task.
+        if (isContentGone(error)) return fetch();
+        throw error;
+      });
       const { task, range } = result;
       return {
         type: 'done',
-        outcome: await outputs.deliver(result, light.digest, output, signal),
+        outcome,
         contentLength: range?.length ?? task.contentLengthBytes ?? 0,
         taskId: task.id,
         traffic: lightTraffic(result.traffic),
