@@ -1,3 +1,4 @@
+import { asPeerId } from '@dragonfly/ids';
 import type { Clock } from './clock.js';
 import type { SeedGateway, SeedTriggerResult } from './seed-gateway.js';
 import { isConnected, type SourceLease } from './source-lease.js';
@@ -35,7 +36,7 @@ export class SeedLead {
     const trigger = this.seeds.trigger({
       task,
       requester,
-      excludedHostIds: unreachableSeeds,
+      excludedHostIds: new Set([...unreachableSeeds, ...holdersThatFailed(requester)]),
       onSignOfLife: () => {
         lease.lastSignOfLifeMs = this.clock.nowMs();
         lease.lastProgressMs = lease.lastSignOfLifeMs;
@@ -53,4 +54,16 @@ export class SeedLead {
     lease.handle?.passTo({ hostId: trigger.hostId, peerId: '' });
     return true;
   }
+}
+
+/**
+ * Hosts that have all of the task and of which the requester has had nothing: to ask such a seed to fetch what it has would
+ * change nothing. It may stand still, or be out of the requester's reach alone.
+ */
+function holdersThatFailed(requester: Peer): string[] {
+  const { peers } = requester.task;
+  return [...requester.blockedParents]
+    .map((id) => peers.get(asPeerId(id)))
+    .filter((peer) => peer?.state === 'Succeeded')
+    .map((peer) => peer?.host.id ?? '');
 }

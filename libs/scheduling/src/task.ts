@@ -111,6 +111,11 @@ export class Peer {
     if (this.#blockedParents.size < MAX_BLOCKED_PARENTS) this.#blockedParents.add(id);
   }
 
+  /** Ids of peers that it got nothing from, or that were of no use; bounded by `MAX_BLOCKED_PARENTS`. */
+  get blockedParents(): Iterable<string> {
+    return this.#blockedParents ?? [];
+  }
+
   hasBlocked(id: string): boolean {
     return this.#blockedParents?.has(id) ?? false;
   }

@@ -40,6 +40,8 @@ export interface Exchange {
   readonly firstBuffer: Buffer;
   readonly timeouts: ExchangeTimeouts;
   readonly signal?: AbortSignal | undefined;
+  /** Bytes of the answer have come. Must not throw. */
+  readonly onBytes?: (() => void) | undefined;
   /** Called when the connection may take the next request, which is before the last writes to the sink have settled. */
   readonly onConnectionFree: () => void;
 }
@@ -314,6 +316,7 @@ export class ParentConnection {
 
   private advanceContent(running: Running, receiver: PieceReceiver, bytes: number): boolean {
     receiver.received(bytes);
+    running.exchange.onBytes?.();
     if (receiver.isComplete) {
       this.finish(running);
       void this.settle(running, receiver);

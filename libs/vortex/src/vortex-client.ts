@@ -50,6 +50,8 @@ export interface FetchPieceRequest {
   readonly expectedDigest?: string | undefined;
   readonly sink: PieceSink;
   readonly signal?: AbortSignal | undefined;
+  /** Bytes of the piece have come, in whatever number. Must not throw, and should cost nothing. */
+  readonly onBytes?: (() => void) | undefined;
 }
 
 /** A piece that was received and written whole. */
@@ -191,6 +193,7 @@ export class VortexClient {
       firstBuffer,
       timeouts: this.options,
       signal,
+      onBytes: request.onBytes,
       onConnectionFree: () => this.putIdle(address, connection),
     });
   }

@@ -3,6 +3,8 @@ import type { SeedProbe } from './seed-probe.js';
 
 /** A seed that says nothing for so long is asked whether it lives. */
 const SILENCE_MS = 3000;
+/** The first time sooner: one that stood still before it was triggered has nothing under way that it might be busy with. */
+const FIRST_SILENCE_MS = 500;
 /** Answers that must be missing one after the other: one may be late on a busy machine. */
 const MAX_MISSING_ANSWERS = 2;
 
@@ -38,10 +40,12 @@ export class SeedLifeWatch {
 
   private async run(signal: AbortSignal): Promise<void> {
     let missing = 0;
+    let silenceMs = Math.min(FIRST_SILENCE_MS, this.silenceMs);
     while (missing < MAX_MISSING_ANSWERS) {
       this.hasSpoken = false;
       // After a missing answer it is asked again at once: the probe itself has waited.
-      if (missing === 0) await delay(this.silenceMs, undefined, { signal, ref: false }).catch(() => undefined);
+      if (missing === 0) await delay(silenceMs, undefined, { signal, ref: false }).catch(() => undefined);
+      silenceMs = this.silenceMs;
       if (signal.aborted) return;
       const isAlive = this.hasSpoken || (await this.probe.isServing(this.address, signal));
       if (signal.aborted) return;

@@ -11,6 +11,7 @@ import { drawByWeight } from './parent-weight.js';
 import type { OfferedPiece, PieceCollector } from './piece-collector.js';
 import type { PieceFetcher } from './piece-fetcher.js';
 import { ReadyPieces } from './ready-pieces.js';
+import { StarvedPieces } from './starved-pieces.js';
 
 /** How often parents are looked at for a sign of life. */
 const LIFE_CHECK_INTERVAL_MS = 500;
@@ -40,6 +41,8 @@ export interface ParentSessionOptions {
   /** No parent is left for a piece, or a parent served wrong bytes. */
   readonly onPieceFailed: (pieceNumber: number, parentId: string) => void;
   readonly log: Logger;
+  /** Monotonic, for tests. @default performance.now */
+  readonly nowMs?: () => number;
 }
 
 interface Parent {
@@ -47,6 +50,8 @@ interface Parent {
   readonly peer: commonV2.Peer & { readonly host: commonV2.Host };
   readonly load: ParentHost;
   readonly stop: AbortController;
+  /** Pieces that it has been asked for, and how to take them back. */
+  readonly asked: StarvedPieces;
   /** The piece stream still runs: more offers may come. */
   isSyncing: boolean;
   isUsable: boolean;
@@ -131,6 +136,7 @@ export class ParentSession implements PushTarget {
       peer: { ...peer, host },
       load: this.options.hosts.acquire(host, peer.id),
       stop: new AbortController(),
+      asked: new StarvedPieces(this.options.nowMs),
       isSyncing: true,
       isUsable: true,
     };
@@ -210,7 +216,7 @@ export class ParentSession implements PushTarget {
       return;
     }
     const offers = this.offers.get(number) ?? new Map<Parent, OfferedPiece>();
-    const parent = drawByWeight([...offers.keys()], (candidate) => candidate.load.weight());
+    const parent = drawByWeight([...offers.keys()], ({ load, asked }) => (asked.isShunned ? 0 : load.weight()));
     const offer = parent === undefined ? undefined : offers.get(parent);
     if (parent === undefined || offer === undefined) {
       writer.abort();
@@ -225,7 +231,8 @@ export class ParentSession implements PushTarget {
     writer: Parameters<PieceFetcher['fetch']>[0]['writer'],
   ): Promise<void> {
     const { task, fetcher, limiters } = this.options;
-    const signal = AbortSignal.any([parent.stop.signal, this.stop.signal]);
+    const moved = new AbortController();
+    const signal = AbortSignal.any([parent.stop.signal, this.stop.signal, moved.signal]);
     this.fetching += 1;
     this.pending.add(offer.number);
     parent.load.pieceStarted();
@@ -238,14 +245,22 @@ export class ParentSession implements PushTarget {
         writer,
         limiters,
         signal,
+        onAsked: () => {
+          parent.asked.add(offer.number, moved);
+        },
+        onBytes: () => {
+          parent.asked.heard(offer.number);
+        },
       });
       parent.load.heard();
       this.remaining.delete(offer.number);
       this.options.onPiece(record);
     } catch (caught) {
       this.pending.delete(offer.number);
-      if (!this.stop.signal.aborted) this.pieceFailed(parent, offer, DfError.from(caught, 'unavailable'));
+      if (moved.signal.aborted && parent.isUsable && !this.stop.signal.aborted) this.ready.add(offer.number);
+      else if (!this.stop.signal.aborted) this.pieceFailed(parent, offer, DfError.from(caught, 'unavailable'));
     } finally {
+      parent.asked.delete(offer.number);
       this.fetching -= 1;
       this.pending.delete(offer.number);
       parent.load.pieceEnded();
@@ -315,8 +330,19 @@ export class ParentSession implements PushTarget {
     for (const parent of this.parents) {
       if (parent.isUsable && parent.load.isSilent()) {
         this.dropParent(parent, new DfError('unavailable', 'the parent gives no sign of life'));
+      } else if (parent.isUsable) {
+        this.moveStarved(parent);
       }
     }
+  }
+
+  /** Pieces that a parent does not begin to send go to others that have them; it keeps those that nobody else has. */
+  private moveStarved(parent: Parent): void {
+    const moved = parent.asked.takeStarved((number) =>
+      [...(this.offers.get(number)?.keys() ?? [])].some((other) => other !== parent && !other.asked.isShunned),
+    );
+    if (moved.length === 0) return;
+    this.options.log.debug({ parent: parent.id, pieces: moved.length }, 'a parent sends nothing: others are asked');
   }
 
   private settle(outcome: SessionOutcome | DfError): void {

@@ -16,6 +16,10 @@ export interface PieceFetch {
   /** Further limits, such as that of the request. */
   readonly limiters: readonly RateLimiter[];
   readonly signal: AbortSignal;
+  /** The limits let the piece pass: the parent is asked now. */
+  readonly onAsked?: () => void;
+  /** The parent has sent some of it. */
+  readonly onBytes?: () => void;
 }
 
 /** Brings one piece from a parent into the store. */
@@ -35,6 +39,7 @@ export class VortexPieceFetcher implements PieceFetcher {
     const { piece, writer, signal } = request;
     try {
       for (const limiter of [this.downloadLimiter, ...request.limiters]) await limiter.take(piece.lengthBytes, signal);
+      request.onAsked?.();
       const received = await this.client.fetchPiece({
         host: piece.host,
         port: piece.port,
@@ -45,6 +50,7 @@ export class VortexPieceFetcher implements PieceFetcher {
         expectedOffsetBytes: piece.offsetBytes,
         sink: writer,
         signal,
+        onBytes: request.onBytes,
       });
       const checksum = crc32OfDigest(received.digest);
       if (checksum === undefined) throw new DfError('internal', `not a piece digest: ${received.digest}`);
