@@ -82,16 +82,8 @@ export async function createRequest(subject: Subject): Promise<{ csrDer: Buffer;
 }
 
 /**
- * Who asks for a certificate; the request's own signature has been checked.
- * @throws DfError invalid-argument for a malformed or wrongly signed request, or names that are none
- */
-export async function readRequest(csrDer: Uint8Array): Promise<Subject> {
-  return (await checkedRequest(csrDer)).subject;
-}
-
-/**
  * Signs a request: a certificate for servers and clients with the names of the request.
- * @throws DfError as `readRequest`
+ * @throws DfError invalid-argument for a malformed or wrongly signed request, or names that are none
  */
 export async function signRequest(
   authority: KeyedCertificate,

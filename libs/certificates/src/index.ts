@@ -12,7 +12,6 @@ export {
   type KeyedCertificate,
   MAX_NAMES,
   pemOfCertificate,
-  readRequest,
   signRequest,
   type Subject,
 } from './authority.js';

@@ -1,3 +1,4 @@
+import { hostPort } from '@dragonfly/rpc';
 import { mkdir, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { DfError } from '@dragonfly/errors';
@@ -21,7 +22,7 @@ import { EMPTY_BLOCK_LIST, type BlockList } from './dynconfig/block-list.js';
 import { GcRunner } from './gc/gc-runner.js';
 import { HostFigureReader } from './host/host-figures.js';
 import { GIT_VERSION, hostMessage } from './host/host-message.js';
-import { addressOf, resolveIdentity, type HostIdentity } from './host/identity.js';
+import { resolveIdentity, type HostIdentity } from './host/identity.js';
 import { NetworkMonitor } from './host/network-monitor.js';
 import { LINUX_FILES } from './host/system-files.js';
 import { IdleWatch } from './idle-watch.js';
@@ -258,7 +259,7 @@ async function build(options: PeerEngineOptions, closing: (() => Promise<void> |
   watchUse(metrics, counters, data);
   const gc = new GcRunner(collector, config.gc.interval, log);
   const grpc: GrpcEndpoints = {
-    uploadAddress: addressOf(uploadHost, await choosePort(uploadHost, config.upload.server.port, arePortsReplaceable)),
+    uploadAddress: hostPort(uploadHost, await choosePort(uploadHost, config.upload.server.port, arePortsReplaceable)),
     uploadTls: tls.upload,
     downloadAddress: `unix:${config.download.server.socketPath}`,
     requestsPerSecond: {

@@ -1,7 +1,7 @@
 import { access } from 'node:fs/promises';
 import { NewsFeed } from '@dragonfly/manager-client';
 import { extNotify, managerV2, schedulerV2, type commonV2 } from '@dragonfly/proto';
-import { createGrpcClient } from '@dragonfly/rpc';
+import { createGrpcClient, hostPort } from '@dragonfly/rpc';
 import type { Logger, Readiness } from '@dragonfly/telemetry';
 import { HostAnnouncer } from './announce/host-announcer.js';
 import { sleep } from './backoff.js';
@@ -12,7 +12,7 @@ import { Dynconfig } from './dynconfig/dynconfig.js';
 import { FileSource, StaticSource } from './dynconfig/file-source.js';
 import { ManagerSource } from './dynconfig/manager-source.js';
 import { ViewCache } from './dynconfig/view-cache.js';
-import { addressOf, type HostIdentity } from './host/identity.js';
+import type { HostIdentity } from './host/identity.js';
 import { SeedRegistration } from './manager/seed-registration.js';
 import type { RoleProfile } from './role-profile.js';
 import { AnnouncePeerConversation, type Conversation } from './scheduler/conversation.js';
@@ -85,7 +85,7 @@ export class ClusterMembership {
     this.seeds = new SeedPresence(() => this.schedulers.all, config.dynconfig.refreshInterval, log);
     const split = config.manager.addr ? splitAddress(config.manager.addr) : undefined;
     if (split !== undefined) {
-      this.managerAddress = addressOf(split.host, split.port);
+      this.managerAddress = hostPort(split.host, split.port);
       this.manager = createGrpcClient(managerV2.ManagerClient, this.managerAddress, withTls(tls.manager));
       this.newsClient = createGrpcClient(extNotify.NotifyServiceClient, this.managerAddress, withTls(tls.manager));
     }

@@ -2,11 +2,11 @@ import path from 'node:path';
 import { DfError } from '@dragonfly/errors';
 import { secureLinks } from '@dragonfly/manager-client';
 import type { CertificateKeeper } from '@dragonfly/manager-client/certificates';
-import { type ClientTls, LiveCertificates, type LiveServerTls } from '@dragonfly/rpc';
+import { type ClientTls, LiveCertificates, type LiveServerTls, hostPort } from '@dragonfly/rpc';
 import type { Logger } from '@dragonfly/telemetry';
 import type { DaemonConfig } from './config/schema.js';
 import { splitAddress } from './config/sections.js';
-import { addressOf, type HostIdentity } from './host/identity.js';
+import type { HostIdentity } from './host/identity.js';
 
 /** Certificates of the links; undefined where a link is plain. */
 export interface LinkTls {
@@ -40,7 +40,7 @@ export async function linkTls(
   const keeper = await secureLinks({
     security: config.security,
     defaultDirectory: path.join(config.storage.dir, 'certificates'),
-    managerAddress: split === undefined ? undefined : addressOf(split.host, split.port),
+    managerAddress: split === undefined ? undefined : hostPort(split.host, split.port),
     commonName,
     names: [identity.ip, identity.hostname],
     log,

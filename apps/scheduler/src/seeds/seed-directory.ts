@@ -1,3 +1,4 @@
+import { hostPort } from '@dragonfly/rpc';
 import { StathatRing } from '@dragonfly/hashring';
 import { hostPort } from '@dragonfly/rpc';
 import type { HostId } from '@dragonfly/ids';

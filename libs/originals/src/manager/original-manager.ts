@@ -2,7 +2,7 @@ import { BlockList, isIP } from 'node:net';
 import { type sendUnaryData, type ServerReadableStream, status as Status } from '@grpc/grpc-js';
 import { DfError } from '@dragonfly/errors';
 import { type Empty, managerV2 } from '@dragonfly/proto';
-import { GrpcServer, handleUnary } from '@dragonfly/rpc';
+import { GrpcServer, handleUnary, hostPort } from '@dragonfly/rpc';
 import { silentLogger } from '@dragonfly/telemetry';
 import { locationAffinity } from '../scheduler/candidates.js';
 
@@ -64,7 +64,7 @@ export class OriginalManager {
   ): Promise<OriginalManager> {
     const manager = new OriginalManager(options.ip ?? '127.0.0.1', [...(options.clusters ?? [DEFAULT_CLUSTER])]);
     manager.server = await GrpcServer.start({
-      addresses: [`${manager.ip}:${options.port ?? 0}`],
+      addresses: [hostPort(manager.ip, options.port ?? 0)],
       log: silentLogger(),
       services: [{ service: managerV2.ManagerService, implementation: manager.methods() }],
     });
@@ -72,7 +72,7 @@ export class OriginalManager {
   }
 
   get address(): string {
-    return `${this.ip}:${this.server?.ports[0] ?? 0}`;
+    return hostPort(this.ip, this.server?.ports[0] ?? 0);
   }
 
   async stop(): Promise<void> {

@@ -1,7 +1,7 @@
 import { DfError } from '@dragonfly/errors';
 import { type commonV2, type Empty, schedulerV2 } from '@dragonfly/proto';
 import { AddressGuard, ImageResolver } from '@dragonfly/registry';
-import { GrpcServer, handleBidi, handleUnary } from '@dragonfly/rpc';
+import { GrpcServer, handleBidi, handleUnary, hostPort } from '@dragonfly/rpc';
 import { type Logger, silentLogger } from '@dragonfly/telemetry';
 import { Announcements } from './announce.js';
 import { ORIGINAL_FIGURES, type OriginalFigures } from './figures.js';
@@ -57,7 +57,7 @@ export class OriginalScheduler {
     const scheduler = new OriginalScheduler(options);
     const { ip, figures } = scheduler;
     scheduler.server = await GrpcServer.start({
-      addresses: [`${ip}:${options.port ?? 0}`],
+      addresses: [hostPort(ip, options.port ?? 0)],
       log: scheduler.log,
       services: [{ service: schedulerV2.SchedulerService, implementation: scheduler.methods() }],
     });

@@ -41,8 +41,3 @@ function firstAddress(interfaces: NodeJS.Dict<NetworkInterfaceInfo[]>, prefersIp
     .find((address) => address.family === family && !address.internal && !address.address.startsWith('fe80:'));
   return outward?.address ?? (prefersIpv6 ? '::1' : '127.0.0.1');
 }
-
-/** `host:port`, IPv6 in brackets. */
-export function addressOf(host: string, port: number): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-}

@@ -1,8 +1,7 @@
 import type { commonV2, dfdaemonV2 } from '@dragonfly/proto';
-import { type SharedClient, type SharedClients, unary } from '@dragonfly/rpc';
+import { hostPort, type SharedClient, type SharedClients, unary } from '@dragonfly/rpc';
 import type { Logger } from '@dragonfly/telemetry';
 import { sleep } from '../backoff.js';
-import { addressOf } from '../host/identity.js';
 
 const CALL_DEADLINE_MS = 5000;
 /** How often parents are asked. */
@@ -41,7 +40,7 @@ async function ask(
   if (host === undefined) return 'gone';
   let connection: SharedClient<dfdaemonV2.DfdaemonUploadClient> | undefined;
   try {
-    connection = connections.acquire(addressOf(host.ip, host.port));
+    connection = connections.acquire(hostPort(host.ip, host.port));
     const { client } = connection;
     const answer = await unary<dfdaemonV2.StatLocalTaskRequest, dfdaemonV2.StatLocalTaskResponse>(
       client.statLocalTask.bind(client),

@@ -1,7 +1,6 @@
-import { readStream, type SharedClient, type SharedClients } from '@dragonfly/rpc';
+import { hostPort, readStream, type SharedClient, type SharedClients } from '@dragonfly/rpc';
 import type { commonV2, dfdaemonV2 } from '@dragonfly/proto';
 import type { Logger } from '@dragonfly/telemetry';
-import { addressOf } from '../host/identity.js';
 import { parentWeight, type ParentBandwidth } from './parent-weight.js';
 import { SilenceWatch } from './silence-watch.js';
 
@@ -89,7 +88,7 @@ export class SyncedParentHosts implements ParentHosts {
     let connection: SharedClient<dfdaemonV2.DfdaemonUploadClient> | undefined;
     try {
       // Throws for an address that is none: it is the word of a scheduler, and nothing that may end the process.
-      connection = this.connections.acquire(addressOf(host.ip, host.port));
+      connection = this.connections.acquire(hostPort(host.ip, host.port));
       const call = connection.client.syncHost({ hostId: this.hostId, peerId });
       for await (const sample of readStream<commonV2.Host>(call, { signal: entry.stop.signal })) {
         entry.bandwidth = bandwidthOf(sample.network) ?? entry.bandwidth;

@@ -1,7 +1,6 @@
 import { Metadata } from '@grpc/grpc-js';
 import type { commonV2, dfdaemonV2 } from '@dragonfly/proto';
-import { readStream, type SharedClients } from '@dragonfly/rpc';
-import { addressOf } from '../host/identity.js';
+import { hostPort, readStream, type SharedClients } from '@dragonfly/rpc';
 import { CONTENT_VERSION_KEY } from './content-version.js';
 
 /** A piece that a parent has, and where its bytes are served. */
@@ -46,7 +45,7 @@ export class SyncPiecesCollector implements PieceCollector {
     signal: AbortSignal,
     version?: string,
   ): AsyncIterable<OfferedPiece> {
-    const connection = this.connections.acquire(addressOf(parent.host.ip, parent.host.port));
+    const connection = this.connections.acquire(hostPort(parent.host.ip, parent.host.port));
     try {
       // No deadline: a parent that is still downloading tells of pieces as they come.
       const metadata = new Metadata();

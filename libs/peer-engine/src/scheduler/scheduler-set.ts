@@ -1,8 +1,8 @@
+import { hostPort } from '@dragonfly/rpc';
 import { SiphashRing } from '@dragonfly/hashring';
 import type { schedulerV2 } from '@dragonfly/proto';
 import type { Logger } from '@dragonfly/telemetry';
 import type { SchedulerAddress } from '../dynconfig/cluster-view.js';
-import { addressOf } from '../host/identity.js';
 import { sleep } from '../backoff.js';
 import { isServing } from './health-check.js';
 import { SchedulerLink } from './scheduler-link.js';
@@ -51,7 +51,7 @@ export class SchedulerSet {
   async update(addresses: readonly SchedulerAddress[]): Promise<void> {
     const before = new Map(this.links.map((link) => [linkKey(link), link]));
     const links = addresses.map((scheduler): SchedulerLink => {
-      const address = addressOf(scheduler.host, scheduler.port);
+      const address = hostPort(scheduler.host, scheduler.port);
       const name = scheduler.hostname === '' ? address : scheduler.hostname;
       const known = before.get(linkKey({ name, address, clusterId: scheduler.clusterId }));
       return known ?? this.open(name, address, scheduler.clusterId);

@@ -3,11 +3,10 @@ import { DfError } from '@dragonfly/errors';
 import { StathatRing } from '@dragonfly/hashring';
 import { taskIdOfBlobDigestUrl, taskIdOfUrl } from '@dragonfly/ids';
 import { commonV2, type dfdaemonV2, msToDuration, type schedulerV2 } from '@dragonfly/proto';
-import { readStream, unary } from '@dragonfly/rpc';
+import { readStream, unary, hostPort } from '@dragonfly/rpc';
 import { inParallel } from './in-parallel.js';
 import type { SchedulerClients } from './scheduler-clients.js';
 import {
-  addressOf,
   type PreheatWork,
   type SyncPeersWork,
   type TaskWork,
@@ -426,7 +425,7 @@ function chooseHosts(
   const seeds = all.filter((host) => SEED_TYPES.has(host.type));
   switch (work.scope) {
     case 'single_seed_peer': {
-      const byAddress = new Map(seeds.map((host) => [addressOf(host.ip, host.port), host]));
+      const byAddress = new Map(seeds.map((host) => [hostPort(host.ip, host.port), host]));
       const chosen = new StathatRing(byAddress.keys()).get(taskIdOf(download));
       const host = chosen === undefined ? undefined : byAddress.get(chosen);
       return host ? [host] : [];

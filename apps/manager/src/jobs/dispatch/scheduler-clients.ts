@@ -1,6 +1,6 @@
 import { dfdaemonV2, extJobs, extRecords, schedulerV2 } from '@dragonfly/proto';
-import { type ClientConstructor, type ClientTls, createGrpcClient } from '@dragonfly/rpc';
-import { addressOf, type SchedulerTarget } from './scheduler-work.js';
+import { type ClientConstructor, type ClientTls, createGrpcClient, hostPort } from '@dragonfly/rpc';
+import type { SchedulerTarget } from './scheduler-work.js';
 
 /** Connections kept at most; the longest unused one is closed for a further one. */
 const MAX_CLIENTS = 64;
@@ -29,7 +29,7 @@ export class SchedulerClients {
 
   /** A client for one daemon, which the caller closes. */
   daemon(ip: string, port: number): dfdaemonV2.DfdaemonUploadClient {
-    return createGrpcClient(dfdaemonV2.DfdaemonUploadClient, addressOf(ip, port), { tls: this.tls });
+    return createGrpcClient(dfdaemonV2.DfdaemonUploadClient, hostPort(ip, port), { tls: this.tls });
   }
 
   close(): void {
@@ -40,9 +40,9 @@ export class SchedulerClients {
   }
 
   private client<C extends Closable>(Client: ClientConstructor<C>, service: string, target: SchedulerTarget): C {
-    const key = `${service} ${addressOf(target.ip, target.port)}`;
+    const key = `${service} ${hostPort(target.ip, target.port)}`;
     const kept = this.clients.get(key) as C | undefined;
-    const client = kept ?? createGrpcClient(Client, addressOf(target.ip, target.port), { tls: this.tls });
+    const client = kept ?? createGrpcClient(Client, hostPort(target.ip, target.port), { tls: this.tls });
     // The map keeps the order of use.
     this.clients.delete(key);
     this.clients.set(key, client);

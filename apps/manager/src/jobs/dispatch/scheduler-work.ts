@@ -104,8 +104,3 @@ export interface WorkRun {
   /** Reason `cancelled`: the work is to be ended; anything else: only the watching ends. */
   readonly signal: AbortSignal;
 }
-
-/** `host:port` for gRPC. */
-export function addressOf(ip: string, port: number): string {
-  return `${ip.includes(':') ? `[${ip}]` : ip}:${port}`;
-}
