@@ -54,7 +54,7 @@ export class CountingOrigin {
     });
   }
 
-  /** @param host IPv4 address to listen on; another one than loopback lets containers reach it */
+  /** @param host address to listen on; another one than loopback lets containers reach it */
   static async start(host = '127.0.0.1'): Promise<CountingOrigin> {
     const server = createServer();
     const origin = new CountingOrigin(server, host);
@@ -74,7 +74,7 @@ export class CountingOrigin {
 
   url(path: string): string {
     const { port } = this.server.address() as AddressInfo;
-    return `http://${this.host}:${port}${path}`;
+    return `http://${this.host.includes(':') ? `[${this.host}]` : this.host}:${port}${path}`;
   }
 
   /** Body bytes sent, of one path or of all. */

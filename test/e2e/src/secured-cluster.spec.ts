@@ -174,8 +174,9 @@ describe('a cluster with the one switch for mTLS on', () => {
       await expectContent(await slow.ended, content);
       expect(origin.bodyBytesSent('/slow')).toBe(64 * MIB);
       await downloadOnce('third', 5 * MIB);
-      for (const name of ['manager', ...names])
-        {expect([name, cluster.services.get(name)?.exitCode]).toEqual([name, undefined]);}
+      for (const name of ['manager', ...names]) {
+        expect([name, cluster.services.get(name)?.exitCode]).toEqual([name, undefined]);
+      }
     },
     TEST_TIMEOUT_MS,
   );
