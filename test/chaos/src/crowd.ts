@@ -21,6 +21,10 @@ export interface CrowdOptions {
   readonly hasManager?: boolean;
   /** Laid over the configuration of each scheduler, as environment variables. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** The same of the daemons. */
+  readonly daemonSettings?: Readonly<Record<string, string>>;
+  /** Schedulers that a test may add later. @default 0 */
+  readonly spareSchedulers?: number;
 }
 
 interface Scheduler {
@@ -44,7 +48,7 @@ export class Crowd implements AsyncDisposable {
   ) {}
 
   static async start(options: CrowdOptions): Promise<Crowd> {
-    const ports = await PortBlock.reserve(MANAGER_PORTS + 2 * options.schedulers);
+    const ports = await PortBlock.reserve(MANAGER_PORTS + 2 * (options.schedulers + (options.spareSchedulers ?? 0)));
     const crowd = new Crowd(await CountingOrigin.start(), tempDir('crowd'), ports, options);
     try {
       if (options.hasManager === true) await crowd.startManager();
@@ -122,10 +126,11 @@ export class Crowd implements AsyncDisposable {
     await this.schedulers[number]?.process.stop();
   }
 
-  async restartScheduler(number: number): Promise<void> {
+  /** @param name host name, which is its place on the ring. @default as before */
+  async restartScheduler(number: number, name?: string): Promise<void> {
     const scheduler = this.schedulers[number];
     if (scheduler === undefined) throw new Error(`no scheduler ${number}`);
-    scheduler.process = await this.launchScheduler(number, scheduler.port, scheduler.statusPort);
+    scheduler.process = await this.launchScheduler(number, scheduler.port, scheduler.statusPort, name);
   }
 
   private logs(): string[] {
@@ -141,10 +146,11 @@ export class Crowd implements AsyncDisposable {
     await this.ports.release();
   }
 
-  private async downloadBy(peer: string, url: string): Promise<DoneMessage> {
+  /** @param output name of the output. @default the peer's */
+  async downloadBy(peer: string, url: string, output = peer): Promise<DoneMessage> {
     const client = await LightClient.connect(this.directory.file(`${peer}.light.sock`));
     try {
-      return await client.download({ url, output: this.outputOf(peer), overwrite: true });
+      return await client.download({ url, output: this.outputOf(output), overwrite: true });
     } finally {
       client.close();
     }
@@ -182,14 +188,19 @@ export class Crowd implements AsyncDisposable {
     this.manager = { address: `127.0.0.1:${grpc}`, process: manager };
   }
 
-  private async addScheduler(): Promise<void> {
+  async addScheduler(): Promise<void> {
     const number = this.schedulers.length;
     const port = this.ports.firstPort + MANAGER_PORTS + 2 * number;
     const statusPort = port + 1;
     this.schedulers.push({ port, statusPort, process: await this.launchScheduler(number, port, statusPort) });
   }
 
-  private launchScheduler(number: number, port: number, statusPort: number): Promise<ChildService> {
+  private launchScheduler(
+    number: number,
+    port: number,
+    statusPort: number,
+    name = `scheduler-${number}`,
+  ): Promise<ChildService> {
     const dataDir = this.directory.file(`scheduler-${number}`);
     mkdirSync(dataDir, { recursive: true });
     const { redis, settings } = this.options;
@@ -202,7 +213,7 @@ export class Crowd implements AsyncDisposable {
         DRAGONFLY_SERVER__LISTEN_I_P: '127.0.0.1',
         DRAGONFLY_SERVER__ADVERTISE_I_P: '127.0.0.1',
         DRAGONFLY_SERVER__PORT: String(port),
-        DRAGONFLY_SERVER__HOST: `scheduler-${number}`,
+        DRAGONFLY_SERVER__HOST: name,
         DRAGONFLY_SERVER__DATA_DIR: dataDir,
         DRAGONFLY_METRICS__ADDR: `127.0.0.1:${statusPort}`,
         ...(redis === undefined ? {} : { DRAGONFLY_DATABASE__REDIS__ADDRS: JSON.stringify([redis]) }),
@@ -219,10 +230,12 @@ export class Crowd implements AsyncDisposable {
     const options = {
       directory: this.directory.path,
       names: this.namesOf(farm),
-      settings:
-        this.manager === undefined
+      settings: {
+        ...(this.manager === undefined
           ? { DRAGONFLY_SCHEDULER__ADDRS: JSON.stringify(addresses) }
-          : { DRAGONFLY_MANAGER__ADDR: `http://${this.manager.address}` },
+          : { DRAGONFLY_MANAGER__ADDR: `http://${this.manager.address}` }),
+        ...this.options.daemonSettings,
+      },
     };
     this.farms[farm] = await ChildService.start({
       name: `farm-${farm}`,

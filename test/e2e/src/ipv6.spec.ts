@@ -9,6 +9,7 @@ import {
   runCommand,
   sha256OfFile,
   tempDir,
+  waitFor,
 } from '@dragonfly/testkit';
 import { DFGET, REPOSITORY } from './local-cluster.js';
 import { ManagerRest } from './manager-rest.js';
