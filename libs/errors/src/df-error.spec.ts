@@ -44,6 +44,10 @@ describe('DfError.from', () => {
       'No connection established. Last error: Error: connect ECONNREFUSED 127.0.0.1:65003. Resolution note: ',
       'no connection: connect ECONNREFUSED 127.0.0.1:65003',
     ],
+    [
+      'No connection established. Last error: Failed to connect (2026-01-01T00:00:00.000Z). Resolution note: ',
+      'no connection: the server closes the connection at once; it may want TLS, or another certificate (security.enable, or the keys caCert, cert and key)',
+    ],
     ['No connection established. Last error: null. Resolution note: name not found', 'no connection: name not found'],
     ['Name resolution failed for target dns:manager:65003', 'Name resolution failed for target dns:manager:65003'],
   ])('says plainly why there is no connection: %s', (details, message) => {

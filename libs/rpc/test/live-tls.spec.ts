@@ -150,6 +150,32 @@ describe('certificates in files', () => {
     await expect(ask()).rejects.toMatchObject({ code: 'unauthenticated' });
   });
 
+  it('of a server are good for nothing once revoked, to clients that have heard of it', async () => {
+    const authority = await createAuthority('one');
+    const [serverFiles, clientFiles] = [new MemberFiles(), new MemberFiles()];
+    const serial = await serverFiles.issue(authority);
+    await clientFiles.issue(authority);
+    const { port } = await startScheduler(
+      cleanUp,
+      { statTask },
+      { tls: { live: await LiveCertificates.load(serverFiles.files, log) } },
+    );
+    const live = await LiveCertificates.load(clientFiles.files, log);
+    const revoked = new Set<string>();
+    const ask = async (): Promise<unknown> => {
+      const tls = { live, isRevoked: (one: string) => revoked.has(one) };
+      const client = createGrpcClient(schedulerV2.SchedulerClient, `127.0.0.1:${port}`, { tls });
+      cleanUp.add(() => client.close());
+      return unary(client.statTask.bind(client), { hostId: 'h', taskId: 't' }, { deadlineMs: 5000 });
+    };
+    await expect(ask()).resolves.toMatchObject({ id: 'secret' });
+    revoked.add(serial);
+    await expect(ask()).rejects.toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining('has been revoked') as string,
+    });
+  });
+
   it('serve clients that have none where they are not asked for any', async () => {
     const authority = await createAuthority('one');
     const serverFiles = new MemberFiles();

@@ -66,12 +66,15 @@ describe('a piece transfer', () => {
     for (const pieceNumber of LENGTHS.keys()) {
       const sink = new MemorySink();
       const metadata = file.metadata(pieceNumber);
+      let arrivals = 0;
       const piece = await client.fetchPiece({
         ...pieceOf(server.port, file, pieceNumber),
         expectedOffsetBytes: metadata.offsetBytes,
         expectedDigest: metadata.digest,
         sink,
+        onBytes: () => (arrivals += 1),
       });
+      expect(arrivals).toBeGreaterThan(0);
       expect(piece).toMatchObject({ metadata, digest: metadata.digest, isVerified: true });
       expect(piece.isReusedConnection).toBe(pieceNumber > 0);
       expect(sink.bytes.equals(file.content(pieceNumber))).toBe(true);
