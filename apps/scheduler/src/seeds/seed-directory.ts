@@ -1,4 +1,3 @@
-import { hostPort } from '@dragonfly/rpc';
 import { StathatRing } from '@dragonfly/hashring';
 import { hostPort } from '@dragonfly/rpc';
 import type { HostId } from '@dragonfly/ids';
