@@ -69,7 +69,7 @@ export class RedisConnection {
     }
     const nowMs = performance.now();
     this.awaySinceMs ??= nowMs;
-    return Math.max(impatientMs, this.awaySinceMs + this.timeoutMs - nowMs);
+    return Math.max(impatientMs, Math.round(this.awaySinceMs + this.timeoutMs - nowMs));
   }
 
   private whenReady(): Promise<void> {
