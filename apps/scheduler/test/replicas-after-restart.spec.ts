@@ -39,16 +39,16 @@ if (missing !== undefined) console.warn(`skip: replicas after a restart: ${missi
       expect(await kv.records.members(short, 10)).toEqual(['task']);
       await using second = await start();
       await using daemon = await ReplicaDaemon.start();
-      const hostId = await second.host('keeper', { downloadPort: daemon.port });
       const kind = new KindClient('persistentCache', second.client);
       daemon.onDownload = async (taskId) => {
-        const peer = kind.announce({ hostId, taskId, peerId: 'keeper' });
+        const peer = kind.announce({ hostId: '127.0.0.1-keeper', taskId, peerId: 'keeper' });
         await peer.register({ persistent: true });
         await peer.parents();
         await peer.started();
         await peer.finished();
         await peer.end();
       };
+      await second.host('keeper', { downloadPort: daemon.port });
       await waitFor(async () => (await kind.statTask('task')).currentPersistentReplicaCount === 2n, {
         what: 'the second replica',
         timeoutMs: 15_000,
