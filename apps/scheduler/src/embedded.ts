@@ -42,9 +42,10 @@ export async function embeddedScheduler(options: EmbeddedOptions): Promise<Sched
       ? { DRAGONFLY_SCHEDULER__ALGORITHM: strategy }
       : { DRAGONFLY_SCHEDULER__ALGORITHM: 'plugin', DRAGONFLY_SCHEDULER__PLUGIN__PATH: strategy },
   });
-  const plugin = await loadPlugin(config, log);
+  let reason = '';
+  const plugin = await loadPlugin(config, log, (text) => (reason = ` (${text})`));
   if (!isBuiltIn && plugin === undefined) {
-    throw new DfError('invalid-argument', `${strategy}: neither a strategy nor a module that is one`);
+    throw new DfError('invalid-argument', `${strategy}: neither a strategy nor a module that is one${reason}`);
   }
   const settings = new DynamicSettings(log);
   const { candidateParentLimit, filterParentLimit } = options;

@@ -40,3 +40,12 @@ it.each([
 ])('does without it when the module %s', async (_name, source) => {
   expect(await load(source)).toBeUndefined();
 });
+
+it('tells who asks why it cannot be loaded', async () => {
+  const { config } = loadSchedulerConfig({
+    env: { DRAGONFLY_SCHEDULER__ALGORITHM: 'plugin', DRAGONFLY_SCHEDULER__PLUGIN__PATH: directory.file('none.mjs') },
+  });
+  const reasons: string[] = [];
+  await loadPlugin(config, silentLogger(), (reason) => reasons.push(reason));
+  expect(reasons).toEqual([expect.stringContaining('none.mjs')]);
+});

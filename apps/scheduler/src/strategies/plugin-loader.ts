@@ -18,7 +18,12 @@ const NAME_PATTERN = /^[a-z0-9][a-z0-9_.-]{0,31}$/;
  * It is loaded also when nothing uses it yet: a cluster may ask for it later.
  * @returns `undefined` when none is configured, or it cannot be loaded
  */
-export async function loadPlugin(config: SchedulerConfig, log: Logger): Promise<Strategy | undefined> {
+export async function loadPlugin(
+  config: SchedulerConfig,
+  log: Logger,
+  /** Told why there is none, by who wants to do more than go on without it. */
+  onFailure?: (reason: string) => void,
+): Promise<Strategy | undefined> {
   const { algorithm, plugin, split } = config.scheduler;
   const isWanted = algorithm === 'plugin' || split.some(({ name }) => name === 'plugin');
   if (plugin.path === '' && !isWanted) return undefined;
@@ -29,7 +34,9 @@ export async function loadPlugin(config: SchedulerConfig, log: Logger): Promise<
     log.info({ strategy: strategy.name, file }, 'scheduling strategy loaded');
     return strategy;
   } catch (caught) {
-    log.warn({ reason: DfError.from(caught).message, file }, 'scheduling strategy cannot be loaded, using the default');
+    const reason = DfError.from(caught).message;
+    log.warn({ reason, file }, 'scheduling strategy cannot be loaded, using the default');
+    onFailure?.(reason);
     return undefined;
   }
 }
