@@ -39,7 +39,7 @@ module.exports = {
       severity: 'error',
       from: { path: '^(apps|libs|test)/([^/]+)/' },
       to: {
-        path: '^libs/([^/]+)/(src|dist)/(?!(index|metrics|nest|certificates|sealing|bullmq)\\.(d\\.)?[tj]s$|conformance/|testing/)',
+        path: '^libs/([^/]+)/(src|dist)/(?!(index|metrics|nest|certificates|sealing|bullmq|spans|tracing)\\.(d\\.)?[tj]s$|conformance/|testing/)',
         pathNot: '^$1/$2/',
       },
     },

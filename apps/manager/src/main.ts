@@ -3,6 +3,7 @@ import 'reflect-metadata';
 import { DfError } from '@dragonfly/errors';
 import { runService } from '@dragonfly/service';
 import type { LogLevel } from '@dragonfly/telemetry';
+import { tracingSettings } from '@dragonfly/telemetry/tracing';
 import { loadManagerSettings, type ManagerSettings } from './config/settings.js';
 import { startManager } from './manager-app.js';
 import { VERSION } from './version.js';
@@ -49,6 +50,7 @@ await runService<ManagerSettings>(
         insecureDev: flags.own['insecure-dev'] === true,
       });
       const { server, console: isConsole } = settings.config;
+      const tracing = tracingSettings(settings.config.tracing, process.env);
       return {
         settings,
         file: settings.file,
@@ -56,6 +58,7 @@ await runService<ManagerSettings>(
         logLevel: flags.logLevel ?? LEVEL_OF[server.logLevel],
         logDir: (flags.logDir ?? server.logDir) || undefined,
         isConsole: flags.isConsole || isConsole,
+        tracing: tracing && { settings: tracing, host: { ip: server.grpc.advertiseIP } },
       };
     },
     start: (settings, { log }) =>

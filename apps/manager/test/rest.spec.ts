@@ -535,8 +535,8 @@ describe.each(engines)('REST API on $name', ({ freshDatabase }) => {
     it('shows metrics on their own port, without ids in labels', async () => {
       await request('GET', '/api/v1/clusters/1');
       const text = await (await fetch(`http://127.0.0.1:${manager.app.metricsPort}/metrics`)).text();
-      expect(text).toMatch(/dragonfly_manager_version\{git_version="dfts-/);
-      expect(text).toContain('route="/api/v1/clusters/:id"');
+      expect(text).toMatch(/dragonfly_manager_version\{.*git_version="dfts-/);
+      expect(text).toContain('url="/api/v1/clusters/:id"');
       expect((await fetch(`${manager.url}/metrics`)).status).toBe(404);
     });
   });

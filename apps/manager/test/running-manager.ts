@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { managerV2 } from '@dragonfly/proto';
 import { createGrpcClient } from '@dragonfly/rpc';
-import { silentLogger } from '@dragonfly/telemetry';
+import { type Logger, silentLogger } from '@dragonfly/telemetry';
 import { loadManagerSettings } from '../src/config/settings.js';
 import { startManager, type ManagerApp } from '../src/manager-app.js';
 import { freshDirectory } from './engines.js';
@@ -28,6 +28,7 @@ export class RunningManager {
     workHome = freshDirectory(),
     more: object = {},
     restPort = 0,
+    log: Logger = silentLogger(),
   ): Promise<RunningManager> {
     mkdirSync(workHome, { recursive: true });
     const file = `${workHome}/manager.yaml`;
@@ -45,7 +46,7 @@ export class RunningManager {
         ...more,
       }),
     );
-    const app = await startManager({ settings: loadManagerSettings({ file, env: {} }), log: silentLogger() });
+    const app = await startManager({ settings: loadManagerSettings({ file, env: {} }), log });
     return new RunningManager(app, createGrpcClient(managerV2.ManagerClient, `127.0.0.1:${app.grpcPort}`));
   }
 

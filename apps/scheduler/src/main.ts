@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { packageVersion, runService } from '@dragonfly/service';
+import { tracingSettings, tracingWarnings } from '@dragonfly/telemetry/tracing';
 import { loadSchedulerConfig } from './config/scheduler-config.js';
 import { boundPatternMatching } from './dynconfig/url-pattern.js';
 import { SchedulerApp } from './scheduler-app.js';
@@ -29,14 +30,16 @@ await runService(
         strict: isStrict,
       });
       const { dynconfig } = flags.own;
+      const tracing = tracingSettings(config.tracing, process.env);
       const besideConfig = file === undefined ? undefined : path.join(path.dirname(file), 'dynconfig.yaml');
       return {
         settings: { config, dynconfigFile: typeof dynconfig === 'string' ? dynconfig : besideConfig },
         file,
-        warnings,
+        warnings: [...warnings, ...tracingWarnings(config.tracing)],
         logLevel: flags.logLevel ?? config.server.logLevel,
         logDir: (flags.logDir ?? config.server.logDir) || undefined,
         isConsole: flags.isConsole || config.console,
+        tracing: tracing && { settings: tracing, host: { ...config.host, ip: config.server.advertiseIP } },
       };
     },
     start: ({ config, dynconfigFile }, { log, signal }) =>

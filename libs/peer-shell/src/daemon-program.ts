@@ -3,6 +3,7 @@ import { DfError } from '@dragonfly/errors';
 import { effectiveProfile, loadDaemonConfig, type LoadedDaemonConfig, type RoleProfile } from '@dragonfly/peer-engine';
 import type { ServiceProgram } from '@dragonfly/service';
 import type { RotationLimits } from '@dragonfly/telemetry';
+import { tracingSettings, tracingWarnings } from '@dragonfly/telemetry/tracing';
 import { Daemon } from './daemon.js';
 
 /** What the daemon is started with. */
@@ -52,16 +53,18 @@ export function daemonProgram(
           ? { ...loaded.config, dynconfig: { ...loaded.config.dynconfig, path: dynconfig } }
           : loaded.config;
       const profile = effectiveProfile(role, config.seedPeer);
+      const tracing = tracingSettings(config.tracing, env);
       return {
         settings: { profile, config },
         file: loaded.file,
-        warnings: loaded.warnings,
+        warnings: [...loaded.warnings, ...tracingWarnings(config.tracing)],
         logName: profile.name,
         logLevel: flags.logLevel,
         logRotation: rotationOf(flags.own),
         // Without --console and --log-dir a daemon writes its default log file, as today's does.
         logDir: flags.logDir ?? (flags.isConsole ? undefined : loaded.places.logDir),
         isConsole: flags.isConsole,
+        tracing: tracing && { settings: tracing, host: config.host },
       };
     },
     start: ({ profile, config }, { log, flags, signal, end }) =>

@@ -1,4 +1,5 @@
 import { DfError } from '@dragonfly/errors';
+import { withSpan } from '@dragonfly/telemetry/spans';
 import type { Agent } from 'undici';
 import { guardedAgent, type GuardedAgentOptions, undici } from './guarded-agent.js';
 
@@ -77,7 +78,18 @@ export class GuardedHttp {
     await this.#agent?.destroy();
   }
 
+  /** Who is asked is told nothing of the trace: it is somebody else's server. */
   async #exchange(url: URL, options: GuardedRequest, signal: AbortSignal): Promise<GuardedResponse> {
+    const method = options.method ?? 'GET';
+    const attributes = { 'http.request.method': method, 'url.full': plain(url), 'server.address': url.host };
+    return withSpan(method, { kind: 'client', attributes }, async (span) => {
+      const answer = await this.#ask(url, options, signal);
+      span?.set({ 'http.response.status_code': answer.statusCode });
+      return answer;
+    });
+  }
+
+  async #ask(url: URL, options: GuardedRequest, signal: AbortSignal): Promise<GuardedResponse> {
     const maxBodyBytes = options.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES;
     try {
       this.#agent ??= guardedAgent(this.#options);

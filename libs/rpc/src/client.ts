@@ -1,5 +1,6 @@
 import type { ChannelCredentials, ClientOptions } from '@grpc/grpc-js';
 import { grpcTarget, parseAddress } from './address.js';
+import { spanOptions } from './call-spans.js';
 import {
   DEFAULT_MAX_RESPONSE_BYTES,
   KEEPALIVE_INTERVAL_MS,
@@ -46,6 +47,7 @@ export function createGrpcClient<C>(Client: ClientConstructor<C>, address: strin
     'grpc.enable_channelz': 0,
     channelFactoryOverride: (target, credentials, channelOptions) =>
       new LastingChannel(target, credentials, channelOptions),
+    ...spanOptions(address),
     ...(options.tls?.serverName === undefined ? {} : { 'grpc.ssl_target_name_override': options.tls.serverName }),
   });
 }

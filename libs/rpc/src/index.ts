@@ -4,6 +4,7 @@
  */
 export { type Address, grpcTarget, hostPort, MAX_UNIX_PATH_BYTES, parseAddress } from './address.js';
 export type { CallCounts } from './call-counts.js';
+export { spanOptions } from './call-spans.js';
 export { type ClientConstructor, createGrpcClient, type GrpcClientOptions } from './client.js';
 export { BidiCall, type BidiMethod, readStream, type ReadStreamOptions } from './client-stream.js';
 export { directMethod, type DirectMethod } from './direct-streams.js';

@@ -6,10 +6,12 @@ import { loadFileDescriptorSetFromBuffer, type PackageDefinition } from '@grpc/p
 import { ReflectionService } from '@grpc/reflection';
 import { DfError } from '@dragonfly/errors';
 import { fileDescriptorSet } from '@dragonfly/proto';
+import { isTracing } from '@dragonfly/telemetry/spans';
 import { HealthImplementation } from 'grpc-health-check';
 import { type Address, grpcTarget, parseAddress, prepareUnixSocket } from './address.js';
 import { closeAnsweredStreams } from './answered-streams.js';
 import { type CallCounts, countingInterceptor } from './call-counts.js';
+import { serverSpans } from './call-spans.js';
 import { type DirectMethod, serveDirectly } from './direct-streams.js';
 import { exemptFromTimeout, proveTimeoutCure } from './deadline-header.js';
 import {
@@ -149,7 +151,8 @@ export class ServerCore {
 
   private serveDirectly(): void {
     const { directStreams = [], counts, log, maxReceiveBytes, validate } = this.settings;
-    if (directStreams.length === 0) return;
+    // Spans are the library's way: while somebody wants them, its streams go there.
+    if (directStreams.length === 0 || isTracing()) return;
     const isRevoked = revocationOf(this.settings);
     const isDirect = serveDirectly(this.server, directStreams, {
       log,
@@ -226,6 +229,7 @@ function channelOptions(settings: ServerSettings, bucket: TokenBucket | undefine
     // Channelz stays on: without it grpc-js 1.14 keeps no list of its connections and forceShutdown() cuts none.
     interceptors: [
       ...(settings.counts === undefined ? [] : [countingInterceptor(settings.counts)]),
+      ...(isTracing() ? [serverSpans()] : []),
       ...(isRevoked === undefined ? [] : [revocationInterceptor(isRevoked)]),
       ...(bucket === undefined ? [] : [rateLimitInterceptor(bucket)]),
       ...(settings.validate === false ? [] : [validationInterceptor()]),

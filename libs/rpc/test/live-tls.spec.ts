@@ -95,7 +95,7 @@ describe('certificates in files', () => {
 
   it('name the file that cannot be read', async () => {
     const { files } = new MemberFiles();
-    await expect(LiveCertificates.load(files, log)).rejects.toThrow(/cannot read .*tls\.crt/);
+    await expect(LiveCertificates.load(files, log)).rejects.toThrow(/cannot read .*(tls|ca)\.(crt|key)/);
     writeFileSync(files.certificateFile, 'x');
     writeFileSync(files.keyFile, 'x');
     writeFileSync(files.caFile, 'x');

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { DfError } from '@dragonfly/errors';
+import { startTracing, type TracingOptions } from '@dragonfly/telemetry/tracing';
 import { createLogger, type Logger, type LogLevel, type RotationLimits } from '@dragonfly/telemetry';
 import { type Command, type CommandLineForm, type CommonFlags, helpText, parseCommandLine } from './command-line.js';
 import { releaseStartMemory } from './start-memory.js';
@@ -30,6 +31,8 @@ export interface LoadedSettings<Settings> {
   readonly logRotation?: Partial<RotationLimits>;
   /** Write to standard output besides a file. */
   readonly isConsole: boolean;
+  /** Where spans go and what they say of the host; undefined: nowhere. */
+  readonly tracing?: Pick<TracingOptions, 'settings' | 'host'> | undefined;
 }
 
 export interface StartContext {
@@ -140,7 +143,11 @@ async function serve<Settings>(
     });
   }
   try {
-    running = await program.start(loaded.settings, { log, flags, signal: stopping.signal, end });
+    const { tracing } = loaded;
+    const endTracing =
+      tracing && (await startTracing({ ...tracing, service: program.name, version: program.version, log }));
+    const service = await program.start(loaded.settings, { log, flags, signal: stopping.signal, end });
+    running = endTracing === undefined ? service : { stop: () => service.stop().finally(endTracing) };
   } catch (error) {
     if (stopping.signal.aborted && DfError.from(error).code === 'cancelled') {
       view.exit(0);

@@ -60,14 +60,18 @@ export class LocalCluster {
     readonly env: NodeJS.ProcessEnv,
   ) {}
 
-  /** Starts nothing yet. */
-  static async create(): Promise<LocalCluster> {
+  /**
+   * Starts nothing yet.
+   * @param more environment of every process
+   */
+  static async create(more: Readonly<Record<string, string>> = {}): Promise<LocalCluster> {
     const directory = tempDir('e2e');
     const block = await PortBlock.reserve(PORT_SETTINGS.length + EXTRA_PEER_PORTS);
     const { firstPort } = block;
     const ports = PORT_SETTINGS.map((name, index) => [name, String(firstPort + index)] as const);
     const env = {
       ...process.env,
+      ...more,
       DRAGONFLY_HOME: directory.file('home'),
       ...Object.fromEntries(ports),
       EXTRA_PEER_PORT_BASE: String(firstPort + PORT_SETTINGS.length - 20),

@@ -213,6 +213,7 @@ export const managerConfigSchema = z.object({
       headers: z.record(z.string(), z.string()).nullish(),
       addr: text(),
       serviceName: text(),
+      'service-name': text(),
     })
     .nullish(),
   console: flag(false),

@@ -123,7 +123,8 @@ objectStorage:
   it.each([
     ['database: {redis: {proxy: {enable: true}}}', 'database.redis.proxy'],
     ['server: {pluginDir: /p}', 'server.pluginDir'],
-    ['tracing: {protocol: grpc, endpoint: "jaeger:4317"}', 'tracing'],
+    ['tracing: {protocol: grpc}', 'without tracing.endpoint'],
+    ['tracing: {addr: "http://jaeger:14268/api/traces"}', 'tracing.addr'],
     ['pprofPort: 0', 'pprofPort'],
   ])('warns that %s has no effect', (yaml, key) => {
     expect(load(yaml).warnings).toEqual([expect.stringContaining(key)]);

@@ -6,6 +6,7 @@ import { DfError } from '@dragonfly/errors';
 import { type RedisKvOptions, redisPlaceOf } from '@dragonfly/kv';
 import { hostPort } from '@dragonfly/rpc';
 import type { DatabaseOptions } from '@dragonfly/persistence';
+import { tracingWarnings } from '@dragonfly/telemetry/tracing';
 import { checkKnownSecrets } from './known-secrets.js';
 import { managerConfigSchema, type ManagerConfig } from './manager-config.js';
 
@@ -49,7 +50,7 @@ export function loadManagerSettings(options: LoadSettingsOptions): ManagerSettin
   return {
     config,
     file,
-    warnings: [...warnings, ...insecure, ...withoutEffect(config)],
+    warnings: [...warnings, ...insecure, ...withoutEffect(config), ...tracingWarnings(config.tracing)],
     dataDirectory,
     database: databaseOptions(config, dataDirectory),
     migrates: config.database.mysql?.migrate ?? true,
@@ -66,7 +67,10 @@ function withoutEffect(config: ManagerConfig): string[] {
       'database.redis.proxy: there is no Redis proxy; let schedulers reach Redis directly',
     ],
     [config.server.pluginDir !== '', 'server.pluginDir: searcher plugins are not supported'],
-    [config.tracing != null && Object.values(config.tracing).some(Boolean), 'tracing: traces are not exported yet'],
+    [
+      Boolean(config.tracing?.addr),
+      'tracing.addr: Jaeger is not spoken; set tracing.protocol and tracing.endpoint (OTLP)',
+    ],
     [config.pprofPort >= 0, 'pprofPort: there is no pprof; use the inspector of Node (node --inspect)'],
   ];
   return found.filter(([isSet]) => isSet).map(([, text]) => `${text} (the key has no effect)`);

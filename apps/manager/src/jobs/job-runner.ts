@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { DfError } from '@dragonfly/errors';
 import { taskIdOfContent, taskIdOfUrl } from '@dragonfly/ids';
 import type { JobContext } from '@dragonfly/jobs';
+import { type TraceCarrier, withinTrace, withSpan } from '@dragonfly/telemetry/spans';
 import { Injectable } from '@nestjs/common';
 import { Clock } from '../clock.js';
 import { Logger } from '../logger.js';
@@ -23,6 +24,8 @@ const DEFAULT_CONCURRENT_PEERS = 500;
 /** Arguments and clusters of a job, whatever its type. */
 interface Plan {
   readonly clusterIds: readonly number[];
+  /** Of the request that made the job, when it had one. */
+  readonly trace?: TraceCarrier;
 }
 
 /**
@@ -52,6 +55,14 @@ export class JobRunner {
       await this.ends.cancelled(row);
       return;
     }
+    const { trace } = row.run.plan as unknown as Plan;
+    const attributes = { 'dragonfly.job.id': row.job.id, 'dragonfly.job.type': row.job.type ?? undefined };
+    await withinTrace(trace, () =>
+      withSpan(`job ${row.job.type}`, { kind: 'consumer', attributes }, () => this.begin(row, signal)),
+    );
+  }
+
+  private async begin(row: JobRow, signal: AbortSignal): Promise<void> {
     await this.rows.noteStart(row.job.id);
     let parts: SchedulerPart[] = [];
     try {

@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import { DfError } from '@dragonfly/errors';
 import { Database, JobEntity, type JsonObject } from '@dragonfly/persistence';
 import { AddressGuard } from '@dragonfly/registry';
+import { traceCarrier } from '@dragonfly/telemetry/spans';
 import { Injectable } from '@nestjs/common';
 import { In } from 'typeorm';
 import { Logger } from '../logger.js';
@@ -213,7 +214,8 @@ export class JobsService {
       userId: order.user_id || caller.userId,
       clusterIds,
       secrets: Object.keys(sealed).length > 0 ? this.secrets.seal(sealed) : null,
-      plan: { clusterIds },
+      // Whoever runs it, in whichever manager, goes on with the trace of the request.
+      plan: { clusterIds, trace: traceCarrier() },
       webhook: order.webhook ? { url: order.webhook.url } : {},
       triggerId,
     });

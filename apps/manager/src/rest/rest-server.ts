@@ -17,6 +17,7 @@ import { RestErrorFilter } from './error.filter.js';
 import { serveConsole } from './console.js';
 import { serveKeptAnswers } from './kept-answers.js';
 import { apiDescription } from './openapi.js';
+import { traceRequests } from './request-spans.js';
 import type { RestOptions } from './rest-options.js';
 
 /** Largest request body; the largest real ones are block lists of some hundred kB. */
@@ -93,6 +94,12 @@ function logRequest(log: PinoLogger, request: FastifyRequest, reply: FastifyRepl
   );
 }
 
+/** 0 for bodies that say nothing of their length. */
+function lengthOf(header: unknown): number {
+  const length = Number(header);
+  return Number.isFinite(length) ? length : 0;
+}
+
 /** Everything of the REST side that is no controller. */
 export async function configureRest(
   app: NestFastifyApplication,
@@ -108,6 +115,7 @@ export async function configureRest(
     { parseAs: 'string' },
     async (_request: FastifyRequest, body: string | Buffer) => parseBody(String(body)),
   );
+  traceRequests(fastify);
   // Hooks of every request have callbacks: a promise for each would cost more than what they do.
   fastify.addHook('onRequest', (request, reply, done) => {
     if (request.url === '/swagger/index.html') {
@@ -130,12 +138,14 @@ export async function configureRest(
     done(null, payload);
   });
   fastify.addHook('onResponse', (request, reply, done) => {
-    options.metrics.observeRequest(
-      request.method,
-      request.routeOptions.url ?? 'unknown',
-      reply.statusCode,
-      reply.elapsedTime,
-    );
+    options.metrics.observeRequest({
+      method: request.method,
+      route: request.routeOptions.url ?? 'unknown',
+      code: reply.statusCode,
+      durationMs: reply.elapsedTime,
+      requestBytes: lengthOf(request.headers['content-length']),
+      responseBytes: lengthOf(reply.getHeader('content-length')),
+    });
     logRequest(options.log, request, reply);
     done();
   });

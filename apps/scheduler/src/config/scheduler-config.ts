@@ -135,11 +135,23 @@ const scheduler = z
   })
   .prefault({});
 
+const tracingSection = z
+  .object({
+    protocol: z.string().nullish(),
+    endpoint: z.string().nullish(),
+    path: z.string().nullish(),
+    headers: z.record(z.string(), z.string()).nullish(),
+    // The original's key really has a dash.
+    'service-name': z.string().nullish(),
+    serviceName: z.string().nullish(),
+  })
+  .nullish();
+
 const schema = z.object({
   console: z.boolean().default(false),
   pprofPort: ignored,
   verbose: ignored,
-  tracing: ignored,
+  tracing: tracingSection,
   server,
   scheduler,
   database: z.object({ redis }).prefault({}),

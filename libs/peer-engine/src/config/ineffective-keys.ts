@@ -22,7 +22,6 @@ const INEFFECTIVE: readonly (readonly [path: string, because: string])[] = [
   ['backend.enableHickoryDNS', 'the resolver of the system is asked'],
   ['gc.policy.pageCacheIdleTimeout', 'the page cache is left to the system'],
   ['stats.server', 'there is no stats server'],
-  ['tracing', 'traces are not exported'],
 ];
 
 /**

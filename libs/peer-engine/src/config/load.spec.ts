@@ -149,10 +149,10 @@ download: {protocol: quic, server: {requestBufferSize: 50}}
 storage: {server: {quicPort: 4009}, cacheCapacity: 1GiB}
 security: {enable: true}
 `);
-    const { warnings } = loadDaemonConfig({ file, env: { DRAGONFLY_TRACING__ENDPOINT: 'otel:4317' }, account: ROOT });
+    const { warnings } = loadDaemonConfig({ file, env: {}, account: ROOT });
     expect(warnings).toHaveLength(2);
     expect(warnings[1]).toMatch(/^security.enable: without security.joinToken/);
-    for (const key of ['download.protocol', 'storage.server.quicPort', 'storage.cacheCapacity', 'tracing.endpoint']) {
+    for (const key of ['download.protocol', 'storage.server.quicPort', 'storage.cacheCapacity']) {
       expect(warnings[0]).toContain(key);
     }
     expect(warnings[0]).not.toContain('requestBufferSize');

@@ -1,5 +1,7 @@
 import { DfError } from '@dragonfly/errors';
+import { annotateSpan } from '@dragonfly/telemetry/spans';
 import type { DownloadRequest } from './download-request.js';
+import { loggableUrl } from './loggable-url.js';
 import type { RequestWatcher } from './instrumented-requests.js';
 import { TaskRun, type DownloadObserver, type DownloadResult, type TaskRunServices } from './task-run.js';
 
@@ -47,6 +49,11 @@ export class DownloadManager {
     this.runs.set(key, run);
     run.users += 1;
     this.requests += 1;
+    annotateSpan(() => {
+      const url = loggableUrl(request.download.url);
+      // `http.url` is the older name, under which people search.
+      return { task_id: request.taskId, 'url.full': url, 'http.url': url };
+    });
     const ended = this.watcher.begin(request);
     const timeout = new AbortController();
     const timer =

@@ -8,6 +8,7 @@ import {
   type ProgressMessage,
   type StartedMessage,
 } from '@dragonfly/light';
+import { withSpan } from '@dragonfly/telemetry/spans';
 import type { DownloadManager } from '../download/download-manager.js';
 import { requestOfLight } from '../download/download-request.js';
 import { isContentGone, type OutputRequest, type OutputWriter } from '../download/output.js';
@@ -37,7 +38,15 @@ export class LightService implements LightHandler {
     return { version, pid, host: { ip: identity.ip, hostname: identity.hostname } };
   }
 
-  async download(
+  download(
+    light: LightDownloadRequest,
+    emit: (message: StartedMessage | ProgressMessage) => void,
+    signal: AbortSignal,
+  ): Promise<DoneMessage> {
+    return withSpan('download_task', { kind: 'server' }, () => this.serve(light, emit, signal));
+  }
+
+  private async serve(
     light: LightDownloadRequest,
     emit: (message: StartedMessage | ProgressMessage) => void,
     signal: AbortSignal,

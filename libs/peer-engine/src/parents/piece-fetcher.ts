@@ -2,6 +2,7 @@ import { DfError } from '@dragonfly/errors';
 import { crc32OfDigest } from '@dragonfly/ids';
 import type { PieceRecord, PieceWriter, TaskKind } from '@dragonfly/piece-store';
 import { commonV2 } from '@dragonfly/proto';
+import { type SpanAttributes, withSpan } from '@dragonfly/telemetry/spans';
 import type { RateLimiter, VortexClient } from '@dragonfly/vortex';
 import type { OfferedPiece } from './piece-collector.js';
 
@@ -40,18 +41,21 @@ export class VortexPieceFetcher implements PieceFetcher {
     try {
       for (const limiter of [this.downloadLimiter, ...request.limiters]) await limiter.take(piece.lengthBytes, signal);
       request.onAsked?.();
-      const received = await this.client.fetchPiece({
-        host: piece.host,
-        port: piece.port,
-        kind: request.kind,
-        taskId: request.taskId,
-        pieceNumber: piece.number,
-        expectedLengthBytes: piece.lengthBytes,
-        expectedOffsetBytes: piece.offsetBytes,
-        sink: writer,
-        signal,
-        onBytes: request.onBytes,
-      });
+      // The piece protocol has no place for a trace context: this side's view is all there is.
+      const received = await withSpan('download_piece', { kind: 'client', attributes: attributesOf(request) }, () =>
+        this.client.fetchPiece({
+          host: piece.host,
+          port: piece.port,
+          kind: request.kind,
+          taskId: request.taskId,
+          pieceNumber: piece.number,
+          expectedLengthBytes: piece.lengthBytes,
+          expectedOffsetBytes: piece.offsetBytes,
+          sink: writer,
+          signal,
+          onBytes: request.onBytes,
+        }),
+      );
       const checksum = crc32OfDigest(received.digest);
       if (checksum === undefined) throw new DfError('internal', `not a piece digest: ${received.digest}`);
       return await writer.commit({
@@ -66,4 +70,15 @@ export class VortexPieceFetcher implements PieceFetcher {
       throw error;
     }
   }
+}
+
+function attributesOf({ piece, taskId, parentId }: PieceFetch): SpanAttributes {
+  return {
+    task_id: taskId,
+    piece_number: piece.number,
+    piece_length: piece.lengthBytes,
+    remote_peer_id: parentId,
+    'server.address': piece.host,
+    'server.port': piece.port,
+  };
 }

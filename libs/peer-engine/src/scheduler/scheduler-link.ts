@@ -1,5 +1,6 @@
 import { type ChannelCredentials, type ChannelOptions, connectivityState, credentials } from '@grpc/grpc-js';
 import { extPush, extSource, type schedulerV2 } from '@dragonfly/proto';
+import { spanOptions } from '@dragonfly/rpc';
 
 /** Services of our own that a scheduler may have beside the plain protocol. */
 export type Extension = 'source' | 'push';
@@ -86,7 +87,10 @@ export class SchedulerLink {
     Client: new (address: string, credentials: ChannelCredentials, options?: Partial<ChannelOptions>) => C,
   ): C {
     // The channel has its credentials already.
-    return new Client(this.address, credentials.createInsecure(), { channelOverride: this.current.getChannel() });
+    return new Client(this.address, credentials.createInsecure(), {
+      channelOverride: this.current.getChannel(),
+      ...spanOptions(this.address),
+    });
   }
 
   private watch(client: schedulerV2.SchedulerClient): void {

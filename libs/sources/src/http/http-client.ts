@@ -10,6 +10,7 @@ import { exchangeHeads } from './http-exchange.js';
 import { proxyFor, type ProxySettings } from './proxy-settings.js';
 import { RedirectCache, redirectKey } from './redirect-cache.js';
 import { encodeRequestHead, passableHeaders, withoutCredentials } from './request-head.js';
+import { sentWithSpan } from './request-span.js';
 import { keepsAlive, type BodyFraming, type ResponseHead } from './response-head.js';
 
 const MAX_REDIRECTS = 10;
@@ -78,6 +79,10 @@ export class HttpClient {
    *   lead nowhere; `invalid-argument` for a bad URL or header
    */
   async send(method: 'GET' | 'HEAD', request: SourceRequest, range?: string): Promise<HttpAnswer> {
+    return sentWithSpan(method, request, range, () => this.#send(method, request, range));
+  }
+
+  async #send(method: 'GET' | 'HEAD', request: SourceRequest, range: string | undefined): Promise<HttpAnswer> {
     const url = parseUrl(request.url);
     const headers = this.#headersOf(request);
     const key = redirectKey(method, url, headers);
