@@ -14,6 +14,7 @@ import { ManagerMetrics } from './status/manager-metrics.js';
 import { GenerationCache } from './topology/generation-cache.js';
 import { loadTopology, type Topology } from './topology/topology.js';
 import { TopologyCache } from './topology/topology-cache.js';
+import { Turns } from './turns.js';
 
 /** Pause between two warnings: while the key-value store is away every question of every daemon goes past the cache. */
 const BYPASS_WARNING_INTERVAL_MS = 30_000;
@@ -49,6 +50,7 @@ function connections(parts: ManagerParts): Provider[] {
     { provide: KeyValueStore, useValue: parts.kv.store },
     { provide: RecordStore, useValue: parts.kv.records },
     { provide: Lock, useValue: parts.kv.lock },
+    Turns,
     { provide: Clock, useValue: parts.clock },
     { provide: Logger, useValue: parts.log },
     { provide: Readiness, useValue: parts.readiness },

@@ -6,6 +6,7 @@ import { type SchedulerRegistration, SchedulerRegistry } from '../src/instances/
 import { type SeedPeerRegistration, SeedPeerRegistry } from '../src/instances/seed-peer-registry.js';
 import { GenerationCache } from '../src/topology/generation-cache.js';
 import { loadTopology, type Topology } from '../src/topology/topology.js';
+import { Turns } from '../src/turns.js';
 
 /** A clock that tests set. */
 export class TestClock {
@@ -49,7 +50,7 @@ export function aRegistry(database: Database, shared?: { kv: Kv; clock: TestCloc
     schedulers: new SchedulerRegistry(database, topology, clock),
     seedPeers: new SeedPeerRegistry(database, topology, clock),
     keepAlives: new KeepAliveService(database, topology, kv.store, clock),
-    sweeper: new InstanceSweeper(database, topology, kv.store, kv.lock, clock),
+    sweeper: new InstanceSweeper(database, topology, kv.store, new Turns(kv.lock, database), clock),
   };
 }
 

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
 import { DfError } from '@dragonfly/errors';
 import type { Database } from '@dragonfly/persistence';
@@ -56,6 +57,8 @@ interface Running extends RunningJob {
 export class DatabaseJobQueue extends JobQueue {
   private readonly rows: QueueRows;
   private readonly owner = randomUUID();
+  /** What runs belongs to no request that happened to put something in: no trace, no turn. */
+  private readonly outside = AsyncLocalStorage.snapshot();
   private readonly listeners: JobListeners;
   private readonly running = new Map<string, Running>();
   private readonly leaseMs: number;
@@ -170,7 +173,7 @@ export class DatabaseJobQueue extends JobQueue {
     }
     this.isLooking = true;
     clearTimeout(this.lookTimer);
-    this.looked = this.lookUntilIdle();
+    this.looked = this.outside(() => this.lookUntilIdle());
   }
 
   private async lookUntilIdle(): Promise<void> {

@@ -11,6 +11,7 @@ import { Certificates1763720000000 } from './migrations/1763720000000-certificat
 import { AccessTables1763704800000 } from './migrations/1763704800000-access-tables.js';
 import { PeerListing1763730000000 } from './migrations/1763730000000-peer-listing.js';
 import { CharacterSet1763740000000 } from './migrations/1763740000000-character-set.js';
+import { WorkFences1763745000000 } from './migrations/1763745000000-work-fences.js';
 
 /** A SQLite file of this process. */
 export interface SqliteOptions {
@@ -64,6 +65,7 @@ function dataSourceOptions(options: DatabaseOptions): DataSourceOptions {
       Certificates1763720000000,
       PeerListing1763730000000,
       CharacterSet1763740000000,
+      WorkFences1763745000000,
     ],
     migrationsTableName: 'dragonfly_migration',
     synchronize: false,

@@ -5,6 +5,7 @@ import type { DataSource, EntityManager } from 'typeorm';
 import type { Dialect } from './columns.js';
 import { createDataSource, dialectOf, type DatabaseOptions } from './data-source.js';
 import { databaseError, isTransactionConflict } from './database-errors.js';
+import { Turn } from './fence.js';
 import { withoutQueryTimeout } from './mysql-timeouts.js';
 
 export interface OpenOptions {
@@ -31,6 +32,7 @@ const CONFLICT_TRIES = 5;
  */
 export class Database {
   private readonly insideTransaction = new AsyncLocalStorage<true>();
+  private readonly turn = new AsyncLocalStorage<Turn>();
   private tail: Promise<unknown> = Promise.resolve();
 
   private constructor(
@@ -70,18 +72,40 @@ export class Database {
    * Runs the work in one transaction: all of it or nothing. On SQLite transactions run one after the other; on MySQL
    * they run side by side. They cannot be nested. A transaction that the database took back for a conflict with another
    * one (deadlock, busy) is run again, so the work must have no effect but on the database.
-   * @throws DfError, see `databaseError`; a DfError of the work passes through
+   * @throws DfError, see `databaseError`; a DfError of the work passes through; `failed-precondition` inside
+   * {@link inTurn} when another process has taken over
    */
   async transaction<T>(work: (manager: EntityManager) => Promise<T>): Promise<T> {
     if (this.insideTransaction.getStore()) {
       throw new DfError('internal', 'a transaction was opened inside a transaction');
     }
-    const run = (): Promise<T> => this.insideTransaction.run(true, () => this.dataSource.transaction(work));
+    const turn = this.turn.getStore();
+    const guarded =
+      turn === undefined
+        ? work
+        : async (manager: EntityManager): Promise<T> => {
+            await turn.require(manager);
+            return work(manager);
+          };
+    const run = (): Promise<T> => this.insideTransaction.run(true, () => this.dataSource.transaction(guarded));
     try {
       return await (this.dialect === 'sqlite' ? this.oneAfterTheOther(() => retryConflicts(run)) : retryConflicts(run));
     } catch (error) {
       throw databaseError(error);
     }
+  }
+
+  /**
+   * Does a work that one process does at a time, as the one whose turn it is: every transaction that it opens, wherever
+   * in its calls, is refused from the moment another process has begun a turn of that name. A lock decides who may begin;
+   * this keeps one that has lost its lock without noticing (a process that was stopped for a while) from writing.
+   *
+   * What the work starts and leaves running belongs to the turn too: a loop that outlives it must be begun outside.
+   * @param name at most 128 characters
+   */
+  async inTurn<T>(name: string, work: (turn: Turn) => Promise<T>): Promise<T> {
+    const turn = await this.transaction((manager) => Turn.begin(manager, name));
+    return this.turn.run(turn, () => work(turn));
   }
 
   /** Runs the pending migrations; managers that start at the same time wait for each other. */

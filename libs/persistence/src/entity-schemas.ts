@@ -20,6 +20,7 @@ import {
   SeedPeerEntity,
   UserEntity,
 } from './entities.js';
+import { fenceEntitySchemas } from './fence.js';
 import { jobEntitySchemas } from './job-entity-schemas.js';
 
 const OPTIONAL = { nullable: true } as const;
@@ -236,6 +237,7 @@ export function entitySchemas(dialect: Dialect): EntitySchema[] {
     }),
     ...jobEntitySchemas(c),
     ...certificateEntitySchemas(c),
+    ...fenceEntitySchemas(c),
     ...accessSchemas(c),
   ];
 }

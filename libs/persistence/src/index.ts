@@ -33,5 +33,6 @@ export {
   type DefaultRows,
 } from './default-rows.js';
 export * from './entities.js';
+export { Turn, WorkFenceEntity } from './fence.js';
 export * from './job-entities.js';
 export { insertRow, updateRow } from './rows.js';

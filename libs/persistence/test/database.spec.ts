@@ -50,6 +50,7 @@ const TABLES = [
   'seed_peer_cluster_scheduler_cluster',
   'user',
   'webhook_delivery',
+  'work_fence',
 ];
 
 async function migrated(options: DatabaseOptions): Promise<Database> {

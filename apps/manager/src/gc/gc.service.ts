@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { DfError } from '@dragonfly/errors';
-import { Lock } from '@dragonfly/kv';
 import { AuditEntity, ConfigEntity, Database, JobEntity, type JsonObject } from '@dragonfly/persistence';
 import { Injectable } from '@nestjs/common';
 import { In, LessThan } from 'typeorm';
@@ -8,6 +7,7 @@ import { Clock } from '../clock.js';
 import { jobBody, type JobBody } from '../jobs/job-body.js';
 import { deleteJobs, JobRows } from '../jobs/job-rows.js';
 import { Logger } from '../logger.js';
+import { Turns } from '../turns.js';
 import { gcTtlNs, type GcType } from './gc-ttl.js';
 
 /** Rows deleted at a time. Source: the original. */
@@ -23,7 +23,7 @@ export class GcService {
   constructor(
     private readonly database: Database,
     private readonly rows: JobRows,
-    private readonly lock: Lock,
+    private readonly turns: Turns,
     private readonly clock: Clock,
     private readonly log: Logger,
   ) {}
@@ -46,7 +46,7 @@ export class GcService {
   }
 
   private async run(type: GcType, taskId: string, userId: number, waitMs: number): Promise<JobEntity | undefined> {
-    const done = await this.lock.run(`manager:gc:${type}`, { ttlMs: LOCK_TTL_MS, waitMs }, async (lost) => {
+    const done = await this.turns.run(`manager:gc:${type}`, { ttlMs: LOCK_TTL_MS, waitMs }, async (lost) => {
       const ttlNs = await this.ttlNs(type);
       const args: JsonObject = { batch_size: BATCH, ttl: ttlNs, type };
       const job = await this.rows.insertBare({ taskId, bio: '', type: 'gc', args, userId });

@@ -1,10 +1,11 @@
-import { KeyValueStore, Lock } from '@dragonfly/kv';
+import { KeyValueStore } from '@dragonfly/kv';
 import { Database, SchedulerEntity, SeedPeerEntity, updateRow } from '@dragonfly/persistence';
 import { Injectable } from '@nestjs/common';
 import { LessThan } from 'typeorm';
 import { Clock } from '../clock.js';
 import { TopologyCache } from '../topology/topology-cache.js';
 import { ACTIVE, INACTIVE } from '../topology/topology.js';
+import { Turns } from '../turns.js';
 import { DEFAULT_SILENCE_MS, leaseKey, silenceLimitMs } from './keep-alive.js';
 
 /** An inactive instance is forgotten after so long. Source: the original's GC. */
@@ -27,13 +28,13 @@ export class InstanceSweeper {
     private readonly database: Database,
     private readonly topology: TopologyCache,
     private readonly store: KeyValueStore,
-    private readonly lock: Lock,
+    private readonly turns: Turns,
     private readonly clock: Clock,
   ) {}
 
   /** @returns what was changed, or 'busy' while another manager sweeps */
   async sweep(): Promise<SweepResult | 'busy'> {
-    return this.lock.run('manager:instance-sweep', { ttlMs: SWEEP_LOCK_TTL_MS }, async () => {
+    return this.turns.run('manager:instance-sweep', { ttlMs: SWEEP_LOCK_TTL_MS }, async () => {
       const silenced = (await this.silenceSchedulers()) + (await this.silenceSeedPeers());
       const forgotten = await this.forget();
       if (silenced + forgotten > 0) {

@@ -1,8 +1,8 @@
-import { Lock } from '@dragonfly/kv';
 import { Database, WebhookDeliveryEntity } from '@dragonfly/persistence';
 import { Injectable } from '@nestjs/common';
 import { Clock } from '../clock.js';
 import { WebhookSender } from '../webhooks/webhook-sender.js';
+import { Turns } from '../turns.js';
 import { JobEnds } from './job-ends.js';
 import { JobQueues } from './job-parts.js';
 import { type JobRow, JobRows } from './job-rows.js';
@@ -27,13 +27,13 @@ export class JobReconciler {
     private readonly queues: JobQueues,
     private readonly webhooks: WebhookSender,
     private readonly database: Database,
-    private readonly lock: Lock,
+    private readonly turns: Turns,
     private readonly clock: Clock,
   ) {}
 
   /** One manager at a time; the others have nothing to do. */
   async reconcile(): Promise<void> {
-    await this.lock.run('manager:job-reconciler', { ttlMs: LOCK_TTL_MS }, async (lost) => {
+    await this.turns.run('manager:job-reconciler', { ttlMs: LOCK_TTL_MS }, async (lost) => {
       for (const row of await this.rows.unfinished()) {
         if (lost.aborted) {
           return;

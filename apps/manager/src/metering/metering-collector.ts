@@ -1,5 +1,4 @@
 import { DfError } from '@dragonfly/errors';
-import { Lock } from '@dragonfly/kv';
 import { extRecords, msToDuration } from '@dragonfly/proto';
 import { unary } from '@dragonfly/rpc';
 import { Injectable } from '@nestjs/common';
@@ -8,6 +7,7 @@ import { SchedulerClients } from '../jobs/dispatch/scheduler-clients.js';
 import type { SchedulerTarget } from '../jobs/dispatch/scheduler-work.js';
 import { SchedulerCandidates } from '../jobs/scheduler-candidates.js';
 import { Logger } from '../logger.js';
+import { Turns } from '../turns.js';
 import { type BandwidthPoint, beginOf, FINEST_S, type Grouping, GROUPINGS, MeteringRows } from './metering-rows.js';
 
 const LOCK_TTL_MS = 60_000;
@@ -33,14 +33,14 @@ export class MeteringCollector {
     private readonly rows: MeteringRows,
     private readonly candidates: SchedulerCandidates,
     private readonly clients: SchedulerClients,
-    private readonly lock: Lock,
+    private readonly turns: Turns,
     private readonly clock: Clock,
     private readonly log: Logger,
   ) {}
 
   /** One manager at a time. A scheduler that keeps no records (one of the original) is left out. */
   async collect(signal?: AbortSignal): Promise<void> {
-    await this.lock.run('manager:metering', { ttlMs: LOCK_TTL_MS }, async (lost) => {
+    await this.turns.run('manager:metering', { ttlMs: LOCK_TTL_MS }, async (lost) => {
       const stop = signal ? AbortSignal.any([signal, lost]) : lost;
       const targets = await this.targets();
       for (const target of targets) {

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { DfError } from '@dragonfly/errors';
-import { Lock } from '@dragonfly/kv';
 import { Database, insertRow, PeerEntity, updateRow } from '@dragonfly/persistence';
 import type { commonV2 } from '@dragonfly/proto';
 import { Injectable } from '@nestjs/common';
@@ -12,6 +11,7 @@ import type { JobSettings } from '../jobs/job-settings.js';
 import { SchedulerCandidates } from '../jobs/scheduler-candidates.js';
 import { Logger } from '../logger.js';
 import { ACTIVE } from '../topology/topology.js';
+import { Turns } from '../turns.js';
 
 const LOCK_TTL_MS = 60_000;
 /** Rows changed in one transaction. */
@@ -41,7 +41,7 @@ export class PeerSync {
     private readonly database: Database,
     private readonly candidates: SchedulerCandidates,
     private readonly dispatcher: Dispatcher,
-    private readonly lock: Lock,
+    private readonly turns: Turns,
     private readonly clock: Clock,
     private readonly log: Logger,
     private readonly settings: PeerSyncSettings,
@@ -53,7 +53,7 @@ export class PeerSync {
    * @throws DfError `failed-precondition` while another sync runs; the last failure when no cluster could be read
    */
   async sync(requested: readonly number[]): Promise<PeerSyncResult> {
-    const result = await this.lock.run('manager:sync-peers', { ttlMs: LOCK_TTL_MS }, async (lost) => {
+    const result = await this.turns.run('manager:sync-peers', { ttlMs: LOCK_TTL_MS }, async (lost) => {
       const targets = await this.candidates.oneOfEach(await this.candidates.clusters(requested));
       const sum: PeerSyncResult = { inserted: 0, updated: 0, deleted: 0 };
       let failure: DfError | undefined;
