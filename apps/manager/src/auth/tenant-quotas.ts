@@ -1,11 +1,13 @@
 import { DfError } from '@dragonfly/errors';
 import { Injectable } from '@nestjs/common';
-import type { Caller } from './caller.js';
 import { TenantRates } from './tenant-rates.js';
-import type { TenantLimits } from './tenant-scope.js';
+import type { TenantLimits, TenantView } from './tenant-scope.js';
 
 /** Quotas that count what is there now. */
 type CountedQuota = Exclude<keyof TenantLimits, 'requests_per_second' | 'jobs_per_minute'>;
+
+/** Somebody who may belong to a tenant. */
+type Charged = { readonly scope: { readonly tenant: TenantView | undefined } };
 
 /** What a tenant may have at most. Callers without a tenant have no quotas. */
 @Injectable()
@@ -17,7 +19,7 @@ export class TenantQuotas {
    * @param count asks how many there are now; called only when there is a quota
    * @throws DfError `resource-exhausted` (429)
    */
-  async requireRoom(caller: Caller, quota: CountedQuota, count: () => Promise<number>): Promise<void> {
+  async requireRoom(caller: Charged, quota: CountedQuota, count: () => Promise<number>): Promise<void> {
     const { tenant } = caller.scope;
     const limit = tenant?.limits[quota];
     if (tenant && limit !== undefined && (await count()) >= limit) {
@@ -26,10 +28,20 @@ export class TenantQuotas {
   }
 
   /**
+   * Counts one request of the tenant.
+   * @throws DfError `resource-exhausted` (429 with Retry-After)
+   */
+  async takeRequest({ scope: { tenant } }: Charged): Promise<void> {
+    if (tenant?.limits.requests_per_second) {
+      await this.rates.take(tenant, 'requests', tenant.limits.requests_per_second, 1_000);
+    }
+  }
+
+  /**
    * Counts one more job of the tenant.
    * @throws DfError `resource-exhausted` (429 with Retry-After)
    */
-  async takeJob(caller: Caller): Promise<void> {
+  async takeJob(caller: Charged): Promise<void> {
     const { tenant } = caller.scope;
     if (tenant?.limits.jobs_per_minute !== undefined) {
       await this.rates.take(tenant, 'jobs per minute', tenant.limits.jobs_per_minute, 60_000);

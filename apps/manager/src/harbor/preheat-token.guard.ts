@@ -4,6 +4,7 @@ import type { FastifyRequest } from 'fastify';
 import { AccessCache } from '../auth/access-directory.js';
 import { AccessTokenVerifier } from '../auth/access-token-verifier.js';
 import { setCaller } from '../auth/caller.js';
+import { TenantQuotas } from '../auth/tenant-quotas.js';
 
 const TOKEN_SCOPE = 'job';
 const TOKEN_OBJECT = 'jobs';
@@ -14,6 +15,7 @@ export class PreheatTokenGuard implements CanActivate {
   constructor(
     private readonly tokens: AccessTokenVerifier,
     private readonly access: AccessCache,
+    private readonly quotas: TenantQuotas,
   ) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
@@ -28,11 +30,13 @@ export class PreheatTokenGuard implements CanActivate {
     if (userId > 0 && !(await access.account(userId))?.isEnabled) {
       throw new DfError('unauthenticated', 'account is gone or disabled');
     }
+    const scope = access.scopeOf(userId).narrowedTo(limits);
+    await this.quotas.takeRequest({ scope });
     setCaller(request, {
       kind: 'token',
       userId,
       name: row.name,
-      scope: access.scopeOf(userId).narrowedTo(limits),
+      scope,
       may: (object) => object === TOKEN_OBJECT,
     });
     return true;

@@ -5,6 +5,7 @@ import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { callerOf } from '../auth/caller.js';
 import { Public } from '../auth/route-rules.js';
+import { JobAdmission } from '../jobs/job-admission.js';
 import { PREHEAT_SCOPES, type PreheatArgs } from '../jobs/job-requests.js';
 import { jobCallerOf } from '../jobs/job-caller.js';
 import { JobRows } from '../jobs/job-rows.js';
@@ -51,6 +52,7 @@ export class PreheatsController {
   constructor(
     private readonly jobs: JobsService,
     private readonly rows: JobRows,
+    private readonly admission: JobAdmission,
   ) {}
 
   @Get('_ping')
@@ -78,10 +80,9 @@ export class PreheatsController {
       headers: Object.fromEntries(headers),
       scope: body.scope,
     };
-    const { id } = await this.jobs.preheat(
-      { args: args as PreheatArgs, scheduler_cluster_ids: body.extra_attrs?.cluster_ids ?? undefined },
-      caller,
-    );
+    const clusterIds = body.extra_attrs?.cluster_ids ?? undefined;
+    await this.admission.admit(caller, clusterIds);
+    const { id } = await this.jobs.preheat({ args: args as PreheatArgs, scheduler_cluster_ids: clusterIds }, caller);
     return { id: String(id), ID: String(id) };
   }
 

@@ -7,6 +7,7 @@ import { AnswersAnything } from '../rest/answers.js';
 import { invalidRequest } from '../rest/request-decorators.js';
 import { matchesAny } from '../triggers/name-pattern.js';
 import type { WatchSpec } from '../triggers/trigger-requests.js';
+import { TriggerRuns } from '../triggers/trigger-runs.js';
 import { TriggersService } from '../triggers/triggers.service.js';
 import { pushEvents } from './push-events.js';
 
@@ -18,7 +19,10 @@ import { pushEvents } from './push-events.js';
 @ForTenants('scoped')
 @Controller('oapi/v1/jobs/hooks')
 export class RegistryHookController {
-  constructor(private readonly triggers: TriggersService) {}
+  constructor(
+    private readonly triggers: TriggersService,
+    private readonly runs: TriggerRuns,
+  ) {}
 
   @Post(':name')
   @AnswersAnything('the ids of the jobs that were started: {"job_ids":[1]}')
@@ -38,7 +42,7 @@ export class RegistryHookController {
     for (const { repository, tag } of events) {
       if (matchesAny(repository, repositories) && matchesAny(tag, tags)) {
         const manifest = `${new URL(url).origin}/v2/${repository}/manifests/${tag}`;
-        jobIds.push(await this.triggers.start(row, { url: manifest, urls: undefined }, []));
+        jobIds.push(await this.runs.start(row, { url: manifest, urls: undefined }, []));
       }
     }
     return { job_ids: jobIds };

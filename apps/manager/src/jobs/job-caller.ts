@@ -19,21 +19,6 @@ export interface JobCaller {
   };
 }
 
-/** The manager itself: schedules, watches, registries that tell of a push. */
-export function systemCaller(userId: number): JobCaller {
-  return {
-    userId,
-    scope: {
-      userIds: undefined,
-      clusterIds: undefined,
-      applications: undefined,
-      hasCluster: () => true,
-      hasUser: () => true,
-      clustersOf: (requested) => [...(requested ?? [])],
-    },
-  };
-}
-
 /** Who makes the request. */
 export function jobCallerOf(request: FastifyRequest): JobCaller {
   return callerOf(request);

@@ -5,6 +5,7 @@ import { Logger } from '../logger.js';
 import { MeteringCollector } from '../metering/metering-collector.js';
 import { SYNC_PEERS_TASK } from '../peers/peer-sightings.js';
 import { PeerSync } from '../peers/peer-sync.js';
+import { TriggerRuns } from '../triggers/trigger-runs.js';
 import { TRIGGER_TASK, TriggersService } from '../triggers/triggers.service.js';
 import { WebhookSender } from '../webhooks/webhook-sender.js';
 import { JobQueues } from './job-parts.js';
@@ -42,6 +43,7 @@ export class PeriodicTasks {
     private readonly peers: PeerSync,
     private readonly metering: MeteringCollector,
     private readonly triggers: TriggersService,
+    private readonly runs: TriggerRuns,
     private readonly intervals: PeriodicIntervals,
   ) {}
 
@@ -49,7 +51,9 @@ export class PeriodicTasks {
   get own(): { readonly name: string; readonly run: JobHandler } {
     return {
       name: TRIGGER_TASK,
-      run: ({ payload, signal }) => this.triggers.fire(Number(payload['trigger_id']), signal),
+      run: async ({ payload, signal }) => {
+        await this.runs.fire(Number(payload['trigger_id']), signal);
+      },
     };
   }
 

@@ -5,7 +5,6 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { DfError } from '@dragonfly/errors';
 import { callerOf } from '../auth/caller.js';
 import { ForTenants } from '../auth/route-rules.js';
-import { TenantQuotas } from '../auth/tenant-quotas.js';
 import { GcService } from '../gc/gc.service.js';
 import {
   ImageDistributionService,
@@ -14,11 +13,11 @@ import {
 import { PeerSync } from '../peers/peer-sync.js';
 import { listAnswer } from '../rest/list-answer.js';
 import { IdParam, invalidRequest, JsonBody, QueryOf } from '../rest/request-decorators.js';
+import { JobAdmission } from './job-admission.js';
 import { JobBody } from './job-body.js';
 import { Answers, AnswersAnything, AnswersNothing, AnswersPage } from '../rest/answers.js';
 import { jobCallerOf } from './job-caller.js';
 import { JobMetrics } from './job-metrics.js';
-import { JobRateLimit } from './job-rate-limit.js';
 import {
   CreateDeleteTaskJobRequest,
   CreateGCJobRequest,
@@ -43,8 +42,7 @@ export class JobsController {
     private readonly distribution: ImageDistributionService,
     private readonly gc: GcService,
     private readonly peers: PeerSync,
-    private readonly limit: JobRateLimit,
-    private readonly quotas: TenantQuotas,
+    private readonly admission: JobAdmission,
     private readonly metrics: JobMetrics,
   ) {}
 
@@ -61,9 +59,7 @@ export class JobsController {
       throw invalidRequest('Unknow type');
     }
     const caller = callerOf(request);
-    await this.limit.take(body.scheduler_cluster_ids ?? []);
-    await this.quotas.takeJob(caller);
-    await this.quotas.requireRoom(caller, 'running_jobs', () => this.jobs.countRunning(caller));
+    await this.admission.admit(caller, body.scheduler_cluster_ids);
     return this.metrics.countCreation(type, async () => {
       switch (type) {
         case 'preheat':
@@ -135,7 +131,8 @@ export class JobsController {
   @Post(':id/retry')
   @Answers(JobBody)
   @HttpCode(200)
-  retry(@IdParam() id: number, @Req() request: FastifyRequest): Promise<JobBody> {
+  async retry(@IdParam() id: number, @Req() request: FastifyRequest): Promise<JobBody> {
+    await this.admission.charge(callerOf(request));
     return this.jobs.retry(id, jobCallerOf(request));
   }
 }

@@ -16,11 +16,14 @@ import { PreheatPlanner } from '../preheat/preheat-planner.js';
 import { SeedLister } from '../preheat/seed-lister.js';
 import { TopologyCache } from '../topology/topology-cache.js';
 import { TriggersController } from '../triggers/triggers.controller.js';
+import { TriggerRows } from '../triggers/trigger-rows.js';
+import { TriggerRuns } from '../triggers/trigger-runs.js';
 import { TriggersService } from '../triggers/triggers.service.js';
 import { Watchers } from '../triggers/watchers.js';
 import { WebhookSender } from '../webhooks/webhook-sender.js';
 import { Dispatcher } from './dispatch/dispatcher.js';
 import { SchedulerClients } from './dispatch/scheduler-clients.js';
+import { JobAdmission } from './job-admission.js';
 import { JobEnds } from './job-ends.js';
 import { JobMetrics } from './job-metrics.js';
 import { type JobParts, JobQueues } from './job-parts.js';
@@ -52,6 +55,7 @@ export class JobsModule {
         JobReconciler,
         JobWorkers,
         JobRateLimit,
+        JobAdmission,
         JobMetrics,
         PeriodicTasks,
         SchedulerCandidates,
@@ -64,6 +68,8 @@ export class JobsModule {
         MeteringRows,
         MeteringService,
         TriggersService,
+        TriggerRows,
+        TriggerRuns,
         Watchers,
         ImageDistributionService,
       ],
