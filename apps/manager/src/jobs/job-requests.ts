@@ -65,6 +65,11 @@ const common = {
   webhook,
 };
 
+/** The type that the request is for; by it the request has been chosen, so that this describes more than it checks. */
+function ofType(type: string) {
+  return { type: requiredText({ oneOf: [type] }) };
+}
+
 const preheatArgs = {
   type: requiredText({ oneOf: ['image', 'file'] }),
   url: optionalText({ max: 8192 }),
@@ -96,7 +101,7 @@ export type PreheatArgs = z.output<typeof PreheatArgs>;
 
 export const CreatePreheatJobRequest = requestType(
   'CreatePreheatJobRequest',
-  z.object({ ...common, args: requiredObject(preheatArgs) }),
+  z.object({ ...common, ...ofType('preheat'), args: requiredObject(preheatArgs) }),
   preheatOf20,
 );
 
@@ -116,13 +121,16 @@ export type TaskArgs = z.output<typeof TaskArgs>;
 
 export const CreateGetTaskJobRequest = requestType(
   'CreateGetTaskJobRequest',
-  z.object({ ...common, args: requiredObject(taskArgs) }),
+  z.object({ ...common, ...ofType('get_task'), args: requiredObject(taskArgs) }),
 );
 export const CreateDeleteTaskJobRequest = requestType(
   'CreateDeleteTaskJobRequest',
-  z.object({ ...common, args: requiredObject(taskArgs) }),
+  z.object({ ...common, ...ofType('delete_task'), args: requiredObject(taskArgs) }),
 );
-export const CreateSyncPeersJobRequest = requestType('CreateSyncPeersJobRequest', z.object(common));
+export const CreateSyncPeersJobRequest = requestType(
+  'CreateSyncPeersJobRequest',
+  z.object({ ...common, ...ofType('sync_peers') }),
+);
 
 const imageArgs = {
   url: requiredText({ max: 8192 }),
@@ -143,12 +151,12 @@ export type ImageDistributionArgs = z.output<typeof ImageDistributionArgs>;
 
 export const CreateGetImageDistributionJobRequest = requestType(
   'CreateGetImageDistributionJobRequest',
-  z.object({ ...common, args: requiredObject(imageArgs) }),
+  z.object({ ...common, ...ofType('get_image_distribution'), args: requiredObject(imageArgs) }),
 );
 
 export const CreateGCJobRequest = requestType(
   'CreateGCJobRequest',
-  z.object({ ...common, args: requiredObject({ type: requiredText({ oneOf: ['audit', 'job'] }) }) }),
+  z.object({ ...common, ...ofType('gc'), args: requiredObject({ type: requiredText({ oneOf: ['audit', 'job'] }) }) }),
 );
 
 /** What every job has, before it is known of which type it is. Only the type is looked at. */

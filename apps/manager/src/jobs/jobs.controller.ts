@@ -28,6 +28,7 @@ import {
   CreateSyncPeersJobRequest,
   GetJobsQuery,
   isJobType,
+  JOB_REQUESTS,
   UpdateJobRequest,
 } from './job-requests.js';
 import { JobsService } from './jobs.service.js';
@@ -50,7 +51,7 @@ export class JobsController {
   @AnswersAnything('the job; for get_image_distribution where the layers are; for sync_peers the text OK')
   @HttpCode(200)
   async create(
-    @JsonBody(CreateJobRequest) body: RequestOf<typeof CreateJobRequest>,
+    @JsonBody(CreateJobRequest, Object.values(JOB_REQUESTS)) body: RequestOf<typeof CreateJobRequest>,
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<JobBody | ImageDistributionBody | string> {

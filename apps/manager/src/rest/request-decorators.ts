@@ -52,11 +52,15 @@ function describe(decorator: MethodDecorator, target: object, key: string | symb
   }
 }
 
-/** The body, checked against the request type, which also describes it in the API description. */
-export function JsonBody(type: RequestType): ParameterDecorator {
+/**
+ * The body, checked against the request type, which also describes it in the API description.
+ * @param kinds what it may be in detail, where the handler checks that itself; described instead of the type
+ */
+export function JsonBody(type: RequestType, kinds: readonly RequestType[] = []): ParameterDecorator {
+  const described = kinds.map((kind) => ({ title: kind.name, ...requestSchema(kind) }));
   return (target, key, index) => {
     Body(new RequestPipe(type))(target, key, index);
-    describe(ApiBody({ schema: requestSchema(type) }), target, key);
+    describe(ApiBody({ schema: kinds.length === 0 ? requestSchema(type) : { anyOf: described } }), target, key);
   };
 }
 
