@@ -167,6 +167,40 @@ async function anOrigin(): Promise<Server> {
   return server;
 }
 
+/** Jobs that are good as they are, but for the origin. */
+const GOOD_JOBS: readonly { readonly type: string; readonly args?: Readonly<Record<string, unknown>> }[] = [
+  { type: 'preheat', args: { type: 'file', url: 'http://origin.test/file' } },
+  { type: 'preheat', args: { type: 'image', url: 'http://origin.test/v2/team/app/manifests/v1' } },
+  { type: 'get_task', args: { url: 'http://origin.test/file' } },
+  { type: 'delete_task', args: { task_id: 'a'.repeat(64) } },
+  { type: 'get_image_distribution', args: { url: 'http://origin.test/v2/team/app/manifests/v1' } },
+  { type: 'sync_peers' },
+  { type: 'gc', args: { type: 'job' } },
+];
+/** Fields of a good job that are changed at a time: with all of them at random hardly any job would be accepted. */
+const MAX_CHANGES = 2;
+
+function someOf(properties: Readonly<Record<string, Schema>> = {}): fc.Arbitrary<Record<string, unknown>> {
+  return fc
+    .subarray(Object.keys(properties), { maxLength: Math.min(MAX_CHANGES, Object.keys(properties).length) })
+    .chain((names) => fc.record(Object.fromEntries(names.map((name) => [name, valueOf(properties[name] ?? {})]))));
+}
+
+/** Good jobs of every kind, with a few fields as the schema of their kind has them. */
+function jobRequestOf(path: string, operation: Operation): fc.Arbitrary<Sent> {
+  const kinds = operation.requestBody?.content['application/json']?.schema.anyOf ?? [];
+  const kindOf = (type: string): Schema | undefined =>
+    kinds.find(({ properties }) => properties?.['type']?.enum?.includes(type));
+  return fc.constantFrom(...GOOD_JOBS).chain((job) => {
+    const { type: _type, args: argsSchema, ...others } = kindOf(job.type)?.properties ?? {};
+    return fc.record({ more: someOf(others), args: someOf(argsSchema?.properties) }).map(({ more, args }) => ({
+      path,
+      body: { ...job, ...more, ...(job.args ? { args: { ...job.args, ...args } } : {}) },
+      contentType: 'application/json',
+    }));
+  });
+}
+
 describe.each(engines)('requests at random on $name', ({ freshDatabase }) => {
   let manager: RunningManager;
   let description: Description;
@@ -210,10 +244,16 @@ describe.each(engines)('requests at random on $name', ({ freshDatabase }) => {
     const operations = Object.entries(description.paths).flatMap(([path, methods]) =>
       Object.entries(methods).map(([method, operation]) => ({ method: method.toUpperCase(), path, operation })),
     );
+    const isForJobs = ({ method, path }: { method: string; path: string }): boolean =>
+      JOB_ROUTES.has(`${method} ${path}`);
+    // Jobs first: other routes take their scheduler and its cluster away.
+    operations.sort((a, b) => Number(isForJobs(b)) - Number(isForJobs(a)));
     for (const { method, path, operation } of operations) {
       const route = `${method} ${path}`;
+      const anyRequest = requestOf(path, operation);
+      const requests = JOB_ROUTES.has(route) ? fc.oneof(anyRequest, jobRequestOf(path, operation)) : anyRequest;
       await fc.assert(
-        fc.asyncProperty(requestOf(path, operation), async (sent) => {
+        fc.asyncProperty(requests, async (sent) => {
           const hasBody = method !== 'GET' && sent.body !== undefined;
           const answer: Answer = await manager.request(
             method,
@@ -236,6 +276,12 @@ describe.each(engines)('requests at random on $name', ({ freshDatabase }) => {
       );
     }
   }, 180_000);
+
+  it('are no idle play: jobs of several kinds have been accepted, and reached the scheduler', () => {
+    expect(new Set(scheduler.runs.map(({ job }) => job?.$case))).toEqual(
+      new Set(['preheat', 'getTask', 'deleteTask', 'syncPeers']),
+    );
+  });
 
   it('leave the manager as it was: root signs in, cluster 1 is there', async () => {
     expect(await manager.request('GET', '/api/v1/users/1')).toMatchObject({ status: 200, body: { name: 'root' } });
