@@ -240,6 +240,7 @@ function restOptions({ config }: ManagerSettings): RestOptions {
     trustedProxies,
     consoleDirectory: consoleDir,
     github: config.auth.oauth.github,
+    googleIssuer: config.auth.oauth.google.issuer,
   });
 }
 

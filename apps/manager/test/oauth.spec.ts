@@ -234,3 +234,83 @@ it('signs people of GitHub in, also those without a public name and mail address
   await manager.stop();
   await github.stop();
 });
+
+describe('people of Google', () => {
+  let google: OpenIdProvider;
+  let manager: RunningManager;
+
+  beforeAll(async () => {
+    const port = await freePort();
+    // Google's paths and claims: no `preferred_username`, and the domain of a company in `hd`.
+    google = await OpenIdProvider.start(`http://127.0.0.1:${port}${START}/google/callback`, {
+      routes: {
+        authorization: '/o/oauth2/v2/auth',
+        token: '/token',
+        userinfo: '/v1/userinfo',
+        jwks: '/oauth2/v3/certs',
+      },
+      claims: { openid: ['sub', 'hd'], email: ['email', 'email_verified'], profile: ['name', 'picture'] },
+    });
+    const [engine] = engines;
+    const addresses = { auth: { oauth: { google: { issuer: google.issuer } } } };
+    manager = await RunningManager.start(engine ? await engine.freshDatabase() : {}, undefined, addresses, port);
+    await manager.signIn();
+    const made = await manager.request('POST', '/api/v1/oauth', {
+      name: 'google',
+      client_id: CLIENT.id,
+      client_secret: CLIENT.secret,
+    });
+    expect(made).toMatchObject({ status: 200, body: { name: 'google' } });
+  });
+  afterAll(async () => {
+    await manager.stop();
+    await google.stop();
+  });
+
+  const signIn = (browser: Browser): ReturnType<Browser['open']> =>
+    browser.open(`${manager.url}${START}/google`, (url) => url === `${manager.url}/`);
+
+  it('are sent to its page, with the scopes that it knows', async () => {
+    const response = await fetch(`${manager.url}${START}/google`, { redirect: 'manual' });
+    const location = new URL(response.headers.get('location') ?? '');
+    expect(`${location.origin}${location.pathname}`).toBe(`${google.issuer}/o/oauth2/v2/auth`);
+    expect(Object.fromEntries(location.searchParams)).toMatchObject({
+      client_id: CLIENT.id,
+      response_type: 'code',
+      scope: 'openid email profile',
+      redirect_uri: `${manager.url}${START}/google/callback`,
+    });
+  });
+
+  it('get an account named after them, and the same one again', async () => {
+    google.person = {
+      sub: '110169484474386276334',
+      email: 'ada@company.example',
+      email_verified: true,
+      name: 'Ada Lovelace',
+      picture: 'https://lh3.example/a/ada',
+      hd: 'company.example',
+    };
+    const first = new Browser();
+    expect((await signIn(first)).url).toBe(`${manager.url}/`);
+    const account = await accountOf(manager, first);
+    expect(account).toMatchObject({ name: 'Ada-Lovelace', email: 'ada@company.example' });
+    google.person = { ...google.person, email: 'countess@company.example', name: 'Countess' };
+    const second = new Browser();
+    await signIn(second);
+    expect(await accountOf(manager, second)).toMatchObject({ id: account.id, name: 'Ada-Lovelace' });
+  });
+
+  it('get no account of somebody else by an address that Google has not verified', async () => {
+    await manager.app.get(Database).transaction((rows) =>
+      insertRow(rows, UserEntity, new Date(), {
+        name: 'owner',
+        email: 'owner@company.example',
+        state: 'enable',
+        encryptedPassword: '',
+      }),
+    );
+    google.person = { sub: '2', email: 'owner@company.example', email_verified: false, name: 'Mallory' };
+    expect((await signIn(new Browser())).response.status).toBe(409);
+  });
+});

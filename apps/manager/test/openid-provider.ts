@@ -8,6 +8,16 @@ export interface Person {
   email?: string;
   email_verified?: boolean;
   preferred_username?: string;
+  name?: string;
+  picture?: string;
+  hd?: string;
+}
+
+/** How a provider differs from the plain one. */
+export interface ProviderTraits {
+  readonly routes?: { authorization: string; token: string; userinfo: string; jwks: string };
+  /** Claims by their scope. @default those of a company's own provider */
+  readonly claims?: Readonly<Record<string, string[]>>;
 }
 
 export const CLIENT = { id: 'manager', secret: 'a-secret-of-the-manager-0123456789' };
@@ -22,14 +32,15 @@ export class OpenIdProvider {
     readonly issuer: string,
   ) {}
 
-  static async start(redirectUri: string): Promise<OpenIdProvider> {
+  static async start(redirectUri: string, { routes, claims }: ProviderTraits = {}): Promise<OpenIdProvider> {
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     const self = new OpenIdProvider(server, issuer);
     const provider = new Provider(issuer, {
       clients: [{ client_id: CLIENT.id, client_secret: CLIENT.secret, redirect_uris: [redirectUri] }],
-      claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['preferred_username'] },
+      claims: claims ?? { openid: ['sub'], email: ['email', 'email_verified'], profile: ['preferred_username'] },
+      ...(routes ? { routes } : {}),
       pkce: { required: () => true },
       findAccount: (_context, sub) => ({ accountId: sub, claims: () => ({ ...self.person, sub }) }),
       interactions: { url: (_context, interaction) => `/interaction/${interaction.uid}` },

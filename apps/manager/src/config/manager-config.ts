@@ -137,6 +137,7 @@ export const managerConfigSchema = z.object({
         tokenURL: text('https://github.com/login/oauth/access_token'),
         apiURL: text('https://api.github.com'),
       }),
+      google: section({ issuer: text('https://accounts.google.com') }),
     }),
   }),
   database: section({

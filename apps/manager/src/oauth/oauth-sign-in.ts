@@ -84,7 +84,7 @@ export class OauthSignIn {
       issuer: more?.issuer,
       scopes: more?.scopes ?? [],
     };
-    return { provider: new SignInProvider(settings, this.options.github), row };
+    return { provider: new SignInProvider(settings, this.options), row };
   }
 
   private async accountOf(provider: string, identity: Identity): Promise<UserEntity> {

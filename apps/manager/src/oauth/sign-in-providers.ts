@@ -38,9 +38,14 @@ export interface GithubAddresses {
   readonly apiURL: string;
 }
 
+/** Where the providers are that need no address of their own. */
+export interface BuiltInAddresses {
+  readonly github: GithubAddresses;
+  readonly googleIssuer: string;
+}
+
 const GITHUB = 'github';
 const GOOGLE = 'google';
-const GOOGLE_ISSUER = 'https://accounts.google.com';
 /** Each request to a provider. */
 const TIMEOUT_S = 10;
 
@@ -53,7 +58,7 @@ export function isBuiltIn(name: string): boolean {
 export class SignInProvider {
   constructor(
     private readonly settings: ProviderSettings,
-    private readonly github: GithubAddresses,
+    private readonly builtIn: BuiltInAddresses,
   ) {}
 
   /**
@@ -120,7 +125,7 @@ export class SignInProvider {
   private async configuration(): Promise<oidc.Configuration> {
     const { clientId, clientSecret, name, issuer } = this.settings;
     if (this.isGithub) {
-      const { authorizeURL, tokenURL } = this.github;
+      const { authorizeURL, tokenURL } = this.builtIn.github;
       const configuration = new oidc.Configuration(
         { issuer: new URL(authorizeURL).origin, authorization_endpoint: authorizeURL, token_endpoint: tokenURL },
         clientId,
@@ -130,7 +135,7 @@ export class SignInProvider {
       allowLoopback(configuration, tokenURL);
       return configuration;
     }
-    const address = name === GOOGLE ? GOOGLE_ISSUER : (issuer ?? '');
+    const address = name === GOOGLE ? this.builtIn.googleIssuer : (issuer ?? '');
     try {
       return await oidc.discovery(new URL(address), clientId, clientSecret, undefined, {
         timeout: TIMEOUT_S,
@@ -159,7 +164,7 @@ export class SignInProvider {
   }
 
   private async githubRequest<T>(path: string, accessToken: string): Promise<T> {
-    const response = await fetch(`${this.github.apiURL}${path}`, {
+    const response = await fetch(`${this.builtIn.github.apiURL}${path}`, {
       headers: { authorization: `Bearer ${accessToken}`, accept: 'application/vnd.github+json' },
       signal: AbortSignal.timeout(TIMEOUT_S * 1_000),
     });

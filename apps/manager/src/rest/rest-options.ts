@@ -20,6 +20,9 @@ export class RestOptions {
   /** Where GitHub is. */
   readonly github: { readonly authorizeURL: string; readonly tokenURL: string; readonly apiURL: string };
 
+  /** Where Google's OpenID configuration is found. */
+  readonly googleIssuer: string;
+
   constructor(options: RestOptions) {
     this.cookie = options.cookie;
     this.isSignUpOpen = options.isSignUpOpen;
@@ -27,5 +30,6 @@ export class RestOptions {
     this.trustedProxies = options.trustedProxies;
     this.consoleDirectory = options.consoleDirectory;
     this.github = options.github;
+    this.googleIssuer = options.googleIssuer;
   }
 }
