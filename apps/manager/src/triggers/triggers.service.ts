@@ -6,6 +6,7 @@ import { In } from 'typeorm';
 import { Clock } from '../clock.js';
 import { type JobCaller, requireApplication } from '../jobs/job-caller.js';
 import { JobQueues } from '../jobs/job-parts.js';
+import { JobsService } from '../jobs/jobs.service.js';
 import { requireOwner } from '../jobs/job-visibility.js';
 import { masked } from '../jobs/masking.js';
 import { SecretBox } from '../jobs/secret-box.js';
@@ -26,6 +27,7 @@ const DEFAULT_INTERVAL_MS = 60_000;
 export class TriggersService {
   constructor(
     private readonly database: Database,
+    private readonly jobs: JobsService,
     private readonly rows: TriggerRows,
     private readonly runs: TriggerRuns,
     private readonly queues: JobQueues,
