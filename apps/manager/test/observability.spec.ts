@@ -52,7 +52,7 @@ describe('what an operator sees of a manager', () => {
     });
     await new Promise<void>((resolve) => {
       manager.grpc.listSchedulers(
-        { sourceType: 1, hostname: 'h', ip: '10.0.0.1', hostInfo: {}, version: '1.5.10', commit: 'c' },
+        { sourceType: 1, hostname: 'h', ip: '10.0.0.1', schedulerClusterId: 0n, version: '1.5.10', commit: 'c' },
         () => resolve(),
       );
     });
