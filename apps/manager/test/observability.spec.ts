@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { createLogger } from '@dragonfly/telemetry';
 import { tempDir, type TempDir } from '@dragonfly/testkit';
+import { stopEngines } from './engines.js';
 import { RunningManager } from './running-manager.js';
 
 /** Names that dashboards and alerts of the original read of its manager, and by which labels. */
@@ -37,6 +38,7 @@ describe('what an operator sees of a manager', () => {
 
   afterAll(async () => {
     await manager.stop();
+    await stopEngines();
     directory.remove();
   });
 

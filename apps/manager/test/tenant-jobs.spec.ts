@@ -117,7 +117,7 @@ describe.each(engines)("jobs that begin in a tenant's name, on $name (seed 002-2
 
   describe('a watch', () => {
     let origin: Server;
-    let files = ['there-before'];
+    const files = ['there-before'];
 
     beforeAll(async () => {
       origin = createServer((request, response) => {

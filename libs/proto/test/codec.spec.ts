@@ -6,7 +6,7 @@ import { commonV2, dfdaemonV2, errordetailsV2, managerV2, schedulerV2, serialize
 
 /** A generated message type, without its static type. */
 interface MessageType {
-  encode(message: unknown): { finish(): Uint8Array };
+  encode(message: unknown, writer?: BinaryWriter): BinaryWriter;
   decode(bytes: Uint8Array): unknown;
   fromPartial(object: object): unknown;
 }

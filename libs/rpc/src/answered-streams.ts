@@ -1,4 +1,4 @@
-import { type Channel, channel } from 'node:diagnostics_channel';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { constants, type ServerHttp2Stream } from 'node:http2';
 
 /*
@@ -15,16 +15,26 @@ const STREAM_CREATED_CHANNEL = 'http2.server.stream.created';
 /** Turns of the event loop to wait for the trailers to be written; one is usual, more mean a connection that is stuck. */
 const MAX_TURNS = 100;
 
-let subscribedTo: Channel | undefined;
+/** Servers that want it; the channel is one for the whole process. */
+let servers = 0;
 
-/** From now on every HTTP/2 server of the process closes a stream completely once its answer is complete. */
-export function closeAnsweredStreams(): void {
-  if (subscribedTo !== undefined) return;
-  subscribedTo = channel(STREAM_CREATED_CHANNEL);
-  subscribedTo.subscribe((message) => {
-    const { stream } = message as { stream: ServerHttp2Stream };
-    stream.once('finish', () => closeWhenAnswered(stream, MAX_TURNS));
-  });
+/**
+ * From now on every HTTP/2 server of the process closes a stream completely once its answer is complete.
+ * @returns takes it back; the last of several to do so ends it
+ */
+export function closeAnsweredStreams(): () => void {
+  if (servers++ === 0) subscribe(STREAM_CREATED_CHANNEL, watchStream);
+  let isUndone = false;
+  return () => {
+    if (isUndone) return;
+    isUndone = true;
+    if (--servers === 0) unsubscribe(STREAM_CREATED_CHANNEL, watchStream);
+  };
+}
+
+function watchStream(message: unknown): void {
+  const { stream } = message as { stream: ServerHttp2Stream };
+  stream.once('finish', () => closeWhenAnswered(stream, MAX_TURNS));
 }
 
 function closeWhenAnswered(stream: ServerHttp2Stream, turnsLeft: number): void {

@@ -80,6 +80,7 @@ export class ServerCore {
   private readonly health: HealthImplementation;
   private readonly healthNames: readonly string[];
   private readonly undoExemption: () => void;
+  private readonly undoClosing: () => void;
   private readonly bucket: TokenBucket | undefined;
   private readonly socketPaths: string[] = [];
   private stopping: Promise<void> | undefined;
@@ -103,7 +104,7 @@ export class ServerCore {
       .map((method) => method.path);
     this.undoExemption = exemptFromTimeout(streams);
     for (const definition of serviceDefinitions.values()) settings.counts?.expect(definition);
-    closeAnsweredStreams();
+    this.undoClosing = closeAnsweredStreams();
 
     this.healthNames = ['', ...serviceDefinitions.keys(), ...(settings.healthServices ?? [])];
     this.health = new HealthImplementation(
@@ -196,6 +197,7 @@ export class ServerCore {
     }
     this.server.forceShutdown();
     this.undoExemption();
+    this.undoClosing();
     await Promise.all(this.socketPaths.map((socketPath) => rm(socketPath, { force: true })));
   }
 }

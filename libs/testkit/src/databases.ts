@@ -90,8 +90,6 @@ export class MariaDbServer {
         `--tmpdir=${temporary}`,
         `--socket=${directory.file('s')}`,
         `--pid-file=${directory.file('pid')}`,
-        // At its start a server removes what another one has in a temporary directory that they share.
-        `--tmpdir=${directory.path}`,
         `--port=${port}`,
         '--bind-address=127.0.0.1',
         '--innodb-buffer-pool-size=32M',
