@@ -164,7 +164,7 @@ export class PeerSession {
     }
     const known = state.resources.peers.get(asPeerId(message.peerId));
     // A second registration of the same id is a mistake of the caller; the running download is not to suffer from it.
-    if (known !== undefined && state.guests?.giveWay(known) !== true) {
+    if (known !== undefined && (known.host !== host || state.guests?.has(known) !== true)) {
       throw new DfError(
         'internal',
         `event RegisterNormal inappropriate in current state ${known.state} of peer ${known.id}`,
@@ -174,6 +174,7 @@ export class PeerSession {
       throw new DfError('internal', `a peer has registered on this stream already: ${this.#peer.id}`);
     }
     const task = taskOf(state, message.taskId, download, this.kind);
+    const children = state.guests?.makeWay(asPeerId(message.peerId), task, host) ?? [];
     const peer = state.resources.createPeer(
       {
         id: asPeerId(message.peerId),
@@ -190,6 +191,7 @@ export class PeerSession {
       },
       nowMs,
     );
+    for (const child of children) task.addParents(child, [peer]);
     this.#peer = peer;
     state.metrics.registerPeer.total.inc(labelsOf(peer));
     if (!download.metadataOnly) state.records.started(peer);

@@ -1,5 +1,5 @@
 import { setImmediate as settle } from 'node:timers/promises';
-import { asPeerId } from '@dragonfly/ids';
+import { asHostId, asPeerId } from '@dragonfly/ids';
 import { ParentScheduler, type Peer, Resources, defaultStrategy, noSeeds, type Task } from '@dragonfly/scheduling';
 import { aHost, aTask, FakeClock } from '@dragonfly/scheduling/testing';
 import { silentLogger } from '@dragonfly/telemetry';
@@ -127,12 +127,27 @@ describe('GuestPeers', () => {
     expect(child.parents).toEqual([]);
   });
 
-  it('gives way to the peer itself, and to nobody for a peer that is no guest', async () => {
+  it('gives way to the peer itself, under whatever id, and hands over those who fetch from it', async () => {
     await guests.lookFor(task.id);
     const parent = guest();
     if (parent === undefined) throw new Error('no guest');
-    expect(guests.giveWay(parent)).toBe(true);
-    expect(guests.giveWay(parent)).toBe(false);
-    expect(resources.peers.size).toBe(0);
+    const child = childOf(parent);
+    expect(guests.makeWay(asPeerId('came-by-itself'), task, child.host)).toEqual([]);
+    expect(guests.makeWay(asPeerId('came-by-itself'), task, parent.host)).toEqual([child]);
+    expect([...resources.peers.values()]).toEqual([child]);
+    expect(guests.makeWay(asPeerId('came-by-itself'), task, parent.host)).toEqual([]);
+  });
+
+  it('takes no guest in on a host whose peer has come by itself, but on one whose peer has failed', async () => {
+    const host = resources.hosts.get(asHostId('holder-host'));
+    if (host === undefined) throw new Error('no host');
+    const own = resources.createPeer({ id: asPeerId('came-by-itself'), task, host }, clock.nowMs());
+    own.apply('RegisterNormal', clock.nowMs());
+    holding = 'part';
+    await guests.lookFor(task.id);
+    expect(guest()).toBeUndefined();
+    own.apply('DownloadFailed', clock.nowMs());
+    await guests.lookFor(task.id);
+    expect(guest()?.state).toBe('BackToSource');
   });
 });

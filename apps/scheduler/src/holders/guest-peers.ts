@@ -1,4 +1,4 @@
-import { asHostId, asPeerId, asTaskId } from '@dragonfly/ids';
+import { asHostId, asPeerId, asTaskId, type PeerId } from '@dragonfly/ids';
 import type { Clock, Host, ParentScheduler, Peer, Resources, Task, Timer } from '@dragonfly/scheduling';
 import type { Logger } from '@dragonfly/telemetry';
 import type { HolderBoard } from './holder-board.js';
@@ -69,6 +69,7 @@ export class GuestPeers {
         const host = resources.hosts.get(asHostId(holder.hostId));
         if (host === undefined || host.facts.isSharingDisabled || wanted.has(host)) continue;
         if (resources.peers.has(asPeerId(holder.peerId)) || !isSameContent(task, record)) continue;
+        if (this.#servesItself(host, task)) continue;
         if (wanted.size < MAX_HOLDERS) wanted.set(host, { holder, record });
       }
     }
@@ -81,18 +82,34 @@ export class GuestPeers {
   }
 
   /**
-   * The peer has come to register here itself.
-   * @returns false when it is no guest
+   * A peer registers here itself: the guest of that id, and those on its host for the same task, give way to it.
+   * @returns those who fetch from them: children of the peer from now on, or it could be given them as parents
    */
-  giveWay(peer: Peer): boolean {
-    if (!this.#guests.delete(peer)) return false;
-    this.options.remove(peer);
-    return true;
+  makeWay(id: PeerId, task: Task, host: Host): readonly Peer[] {
+    const guests = [...this.options.resources.peersOf(host)].filter(
+      (peer) => (peer.task === task || peer.id === id) && this.#guests.has(peer),
+    );
+    const children = new Set(guests.flatMap((guest) => [...(guest.children ?? [])]));
+    for (const guest of guests) this.#forget(guest);
+    return [...children].filter((child) => child.task === task);
   }
 
   close(): void {
     this.#abort.abort();
     this.#timer?.cancel();
+  }
+
+  #forget(guest: Peer): void {
+    if (this.#guests.delete(guest)) this.options.remove(guest);
+  }
+
+  /** A peer of the host has come by itself: as a guest besides, it could be given its own children as parents. */
+  #servesItself(host: Host, task: Task): boolean {
+    for (const peer of this.options.resources.peersOf(host)) {
+      if (peer.task !== task || this.#guests.has(peer)) continue;
+      if (peer.state === 'Succeeded' || (peer.isAttached && !peer.isDone)) return true;
+    }
+    return false;
   }
 
   #ask(host: Host, taskId: string): Promise<Holding> {
@@ -105,7 +122,10 @@ export class GuestPeers {
     const id = asPeerId(holder.peerId);
     // Meanwhile everything may have gone, and the peer may have come by itself.
     const isStillWanted =
-      resources.tasks.get(task.id) === task && resources.hosts.get(host.id) === host && !resources.peers.has(id);
+      resources.tasks.get(task.id) === task &&
+      resources.hosts.get(host.id) === host &&
+      !resources.peers.has(id) &&
+      !this.#servesItself(host, task);
     if (!isStillWanted || this.#guests.size >= MAX_GUESTS || this.#abort.signal.aborted) return;
     const scheduler = this.options.scheduler();
     const nowMs = clock.nowMs();
@@ -147,7 +167,7 @@ export class GuestPeers {
     for (const [peer, atMs] of this.#guests) {
       if (resources.peers.get(peer.id) !== peer) this.#guests.delete(peer);
       else if (atMs <= nowMs) {
-        if (peer.children === undefined) this.giveWay(peer);
+        if (peer.children === undefined) this.#forget(peer);
         else doubtful.push(peer);
       }
     }
@@ -162,7 +182,7 @@ export class GuestPeers {
   async #confirm(peer: Peer): Promise<void> {
     const held = await this.#ask(peer.host, peer.task.id);
     if (!this.#guests.has(peer) || this.#abort.signal.aborted) return;
-    if (held === 'none') this.giveWay(peer);
+    if (held === 'none') this.#forget(peer);
     else {
       const nowMs = this.options.clock.nowMs();
       peer.updatedAtMs = nowMs;
