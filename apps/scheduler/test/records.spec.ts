@@ -98,6 +98,30 @@ it('a second download of one host, which names no parent for what the first has 
   ]);
 });
 
+it('a host that goes on with an interrupted download is a parent at once, and only the rest counts as fetched', async () => {
+  await start();
+  const holder = await cluster.peer('task', await cluster.host('one'));
+  await holder.register();
+  await holder.answer();
+  const waiting = await cluster.peer('task', await cluster.host('two'));
+  await waiting.register();
+  await holder.sourceStarted();
+  expect(await waiting.hasAnswer()).toBe(false);
+  await holder.send({
+    $case: 'downloadPieceFinishedRequest',
+    value: { piece: aPiece(0, { trafficType: commonV2.TrafficType.LOCAL_PEER }) },
+  });
+  expect((await waiting.parents()).map(({ id }) => id)).toEqual([holder.id]);
+  for (let number = 1; number < 3; number++) await holder.sourcePiece(number);
+  await holder.sourceFinished();
+  await holder.end();
+  const metrics = await cluster.app.core.state.metrics.registry.metrics();
+  expect(metrics).toMatch(/strategy_bytes_total\{.*REMOTE_PEER.*\} 0$/m);
+  expect((await list()).downloads).toMatchObject([
+    { peerId: holder.id, bytesFromSource: 2n * PIECE_BYTES, bytesFromPeers: 0n, bytesLocal: PIECE_BYTES },
+  ]);
+});
+
 it('failed and abandoned downloads are told apart, with the reason', async () => {
   await start();
   const failed = await cluster.peer('task-a');

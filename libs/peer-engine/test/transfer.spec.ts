@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { jest } from '@jest/globals';
+import { commonV2 } from '@dragonfly/proto';
 import { Content, CountingOrigin, tempDir, waitFor, type TempDir } from '@dragonfly/testkit';
 import { PEER_PROFILE, SEED_PROFILE } from '../src/index.js';
 import { TestDaemon, type TestDaemonOptions } from './test-daemon.js';
@@ -159,6 +160,47 @@ describe('a finished task', () => {
     expect(done.traffic.fromLocal).toBeGreaterThanOrEqual(8 * MIB);
     expect(done.traffic.fromLocal + done.traffic.fromSource).toBe(CONTENT.lengthBytes);
     expect(await sha256Of(dir.file('2.out'))).toBe(CONTENT.sha256());
+  });
+
+  it('tells the scheduler what a stopped download had stored, before anything new comes', async () => {
+    const url = origin.put('/file', { content: CONTENT, bytesPerSecond: 4 * MIB });
+    const settings = { DRAGONFLY_DOWNLOAD__BACK_TO_SOURCE_CONCURRENT_PIECE_COUNT: '1' };
+    const a = await daemon('a', { settings });
+    const cancelled = new AbortController();
+    const stopped = a.get({ url, output: dir.file('1.out') }, cancelled.signal);
+    await waitForBytes('/file', 9 * MIB);
+    cancelled.abort();
+    await expect(stopped).rejects.toMatchObject({ code: 'cancelled' });
+    await a.stop();
+    daemons = [];
+    const earlier = scheduler.peers.length;
+    const again = await daemon('a', { settings });
+    // From now on the origin sends nothing: what is told is what was stored.
+    origin.put('/file', { content: CONTENT, stallAfterBytes: 0 });
+    const stalled = new AbortController();
+    const second = again.get({ url, output: dir.file('2.out') }, stalled.signal);
+    const reports = await waitFor(
+      () => (scheduler.peers[earlier]?.reports.length ?? 0) >= 4 && scheduler.peers[earlier]?.reports,
+      {
+        what: 'reports of the pieces that were stored',
+        timeoutMs: 20_000,
+        intervalMs: 5,
+      },
+    );
+    expect(reports.map((report) => report.$case)).toEqual([
+      'registerPeerRequest',
+      'downloadPeerBackToSourceStartedRequest',
+      'downloadPieceFinishedRequest',
+      'downloadPieceFinishedRequest',
+    ]);
+    const told = scheduler
+      .reportsOf(again.hostId, 'downloadPieceFinishedRequest')
+      .map(({ piece }) => ({ number: piece?.number, trafficType: piece?.trafficType, parentId: piece?.parentId }));
+    expect(told).toEqual(
+      [0, 1].map((number) => ({ number, trafficType: commonV2.TrafficType.LOCAL_PEER, parentId: undefined })),
+    );
+    stalled.abort();
+    await expect(second).rejects.toMatchObject({ code: 'cancelled' });
   });
 });
 

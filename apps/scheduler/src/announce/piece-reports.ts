@@ -18,8 +18,10 @@ export function pieceFinished(
   const nowMs = clock.nowMs();
   const costMs = piece.cost === undefined ? 0 : durationToMs(piece.cost);
   const lengthBytes = Number(piece.length);
+  const isOwn = isFromOwnHost(piece, isFromSource);
   peer.pieces.add(piece.number);
-  peer.costs.add(costMs);
+  // What a piece once cost that the host had already says nothing of how the peer fares now.
+  if (!isOwn) peer.costs.add(costMs);
   peer.updatedAtMs = nowMs;
   peer.pieceUpdatedAtMs = nowMs;
   peer.task.updatedAtMs = nowMs;
@@ -41,20 +43,24 @@ export function pieceFinished(
     }
   }
   scheduler.pieceFinished(peer, nowMs);
-  if (isFromOwnHost(piece, isFromSource)) state.records.pieceFound(peer, lengthBytes);
-  else state.records.pieceFinished(peer, parent, isFromSource, lengthBytes);
-  state.strategies.pieceFinished(peer, parent, isFromSource, lengthBytes, costMs);
+  if (isOwn) {
+    state.records.pieceFound(peer, lengthBytes);
+  } else {
+    state.records.pieceFinished(peer, parent, isFromSource, lengthBytes);
+    state.strategies.pieceFinished(peer, parent, isFromSource, lengthBytes, costMs);
+    metrics.hostTraffic?.transferred(peer.host, parent?.host, lengthBytes);
+  }
   metrics.pieceFinished(
     piece.trafficType ?? (isFromSource ? TRAFFIC_FROM_SOURCE : TRAFFIC_FROM_PEER),
     hostTypeOf(peer.host.facts.isSeed),
     lengthBytes,
     peer.task.kind,
   );
-  metrics.hostTraffic?.transferred(peer.host, parent?.host, lengthBytes);
 }
 
 /**
- * Whether the peer's own host had the piece. Where a daemon has two downloads of one task at a time, as a real seed that
+ * Whether the peer's own host had the piece: a daemon that goes on with an interrupted download says so, so that others
+ * are sent to it at once. Where a daemon has two downloads of one task at a time, as a real seed that
  * is triggered while it preheats, the second waits for the pieces of the first, and reports each as one from a peer
  * without naming any: counted as such, the same bytes would have been fetched twice.
  */

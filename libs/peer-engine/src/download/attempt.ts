@@ -444,6 +444,7 @@ export class Attempt {
       return 'given-up';
     }
     const reading = new SourceReading(conversation, {
+      held: this.held(),
       read: (hold, onPiece, until) => this.fromSource(hold, onPiece, until),
       register: (next, until) => this.openAgain(next, { needBackToSource: true }, until),
       holdSource: (at, until) => this.holdAt(at, until),
@@ -483,7 +484,14 @@ export class Attempt {
     if (task.contentLengthBytes === undefined) return undefined;
     const missing = task.missingPieces();
     if (wanted === undefined) return missing;
-    return missing.filter((number) => number >= wanted.first && number < wanted.first + wanted.count);
+    return missing.filter((number) => isWithin(wanted, number));
+  }
+
+  /** Wanted pieces that are in the store. */
+  private held(): PieceRecord[] {
+    const { task, wanted } = this.options;
+    const held = [...task.pieces()];
+    return wanted === undefined ? held : held.filter(({ number }) => isWithin(wanted, number));
   }
 }
 
@@ -497,6 +505,10 @@ class SourceFailure extends DfError {
 /** What the scheduler says when it does not know the host (the original hides that behind the peer). */
 function isUnknownHost(error: unknown): boolean {
   return error instanceof DfError && error.code === 'not-found';
+}
+
+function isWithin(span: PieceSpan, number: number): boolean {
+  return number >= span.first && number < span.first + span.count;
 }
 
 function rethrow(error: DfError): never {

@@ -92,6 +92,18 @@ export class MovingConversation {
     );
   }
 
+  /**
+   * Pieces that were in the store before this download began, as after a restart. The scheduler can send others here for
+   * them at once, not only when the first new piece is finished.
+   */
+  async reportHeld(records: Iterable<PieceRecord>): Promise<void> {
+    await inBatches(records, (record) => {
+      // Whoever gave them then is no parent of this download.
+      const piece = { ...pieceMessage(record, commonV2.TrafficType.LOCAL_PEER), parentId: undefined };
+      this.current.report({ $case: 'downloadPieceFinishedRequest', value: { piece } });
+    });
+  }
+
   ask(report: PeerReport, timeoutMs: number, signal: AbortSignal): Promise<ScheduleAnswer> {
     return this.current.ask(report, timeoutMs, signal);
   }
@@ -158,12 +170,18 @@ export class MovingConversation {
 
   /** Everything that was fetched before this scheduler listened. */
   private async reportAll(): Promise<void> {
-    let count = 0;
-    for (const record of this.options.task.pieces()) {
+    await inBatches(this.options.task.pieces(), (record) => {
       this.reportPiece(record);
-      count += 1;
-      if (count % REPORT_BATCH === 0) await afterPendingInput();
-    }
+    });
+  }
+}
+
+async function inBatches(records: Iterable<PieceRecord>, report: (record: PieceRecord) => void): Promise<void> {
+  let count = 0;
+  for (const record of records) {
+    report(record);
+    count += 1;
+    if (count % REPORT_BATCH === 0) await afterPendingInput();
   }
 }
 

@@ -6,6 +6,8 @@ import type { HoldAnswer, SourceHold } from '../source/source-hold.js';
 import type { MovingConversation, OpenedConversation } from './moving-conversation.js';
 
 export interface SourceReadingOptions {
+  /** Pieces that are in the store before anything is read. */
+  readonly held: readonly PieceRecord[];
   /** Reads what is missing. */
   readonly read: (
     hold: SourceHold | undefined,
@@ -46,6 +48,7 @@ export class SourceReading {
     if (answer.kind === 'granted') this.hold = answer.hold;
     const done = new AbortController();
     conversation.report(STARTED);
+    await conversation.reportHeld(this.options.held);
     const watching = conversation.keepTold(
       {
         register: this.options.register,
