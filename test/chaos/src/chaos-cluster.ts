@@ -262,15 +262,31 @@ export class ChaosCluster {
 
   /** Waits until a daemon has finished so many pieces of a URL, and not all. */
   async whenPieces(name: DaemonName, url: string, count: number): Promise<void> {
+    await this.whenStored(name, url, `${count} pieces`, ({ numbers }) => numbers.length >= count);
+  }
+
+  /** Waits until a daemon has finished these pieces of a URL, and not all. */
+  async whenHas(name: DaemonName, url: string, wanted: readonly number[]): Promise<void> {
+    await this.whenStored(name, url, `pieces ${wanted.join(', ')}`, ({ numbers }) =>
+      wanted.every((number) => numbers.includes(number)),
+    );
+  }
+
+  private async whenStored(
+    name: DaemonName,
+    url: string,
+    what: string,
+    isEnough: (pieces: StoredPieces) => boolean,
+  ): Promise<void> {
     const stored = await waitFor(
       () => {
         const pieces = this.pieces(name, url);
-        return pieces.numbers.length >= count && pieces;
+        return isEnough(pieces) && pieces;
       },
-      { what: `${count} pieces at ${name}`, timeoutMs: 30_000, intervalMs: 10 },
+      { what: `${what} at ${name}`, timeoutMs: 30_000, intervalMs: 10 },
     ).catch((error: unknown) => {
       const logs = [...this.services.keys()].map((service) => `${service}:\n${this.log(service).slice(-LOG_TAIL)}`);
-      throw new Error(`${name} did not get ${count} pieces\n${logs.join('\n')}`, { cause: error });
+      throw new Error(`${name} did not get ${what}\n${logs.join('\n')}`, { cause: error });
     });
     if (stored.isComplete) throw new Error(`${name} was complete before the test could act: the download is too fast`);
   }

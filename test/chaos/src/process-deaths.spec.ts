@@ -61,6 +61,8 @@ describe('kill -9', () => {
       await cluster.allReady();
 
       const second = cluster.begin(url, 'peer-2');
+      // It serves what it has, and goes on.
+      await cluster.whenHas('peer-2', url, seedHad.numbers);
       await cluster.whenPieces('seed', url, seedHad.numbers.length + 2);
       await cluster.kill('seed');
       await expectRight(await second.ended, content);
