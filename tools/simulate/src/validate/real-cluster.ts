@@ -1,12 +1,14 @@
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { LightClient } from '@dragonfly/light';
-import { ChildService, CountingOrigin, Content, freePorts, tempDir, type TempDir } from '@dragonfly/testkit';
+import { ChildService, CountingOrigin, Content, PortBlock, tempDir, type TempDir } from '@dragonfly/testkit';
 
 const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
 const IP = '127.0.0.1';
 const READY_TIMEOUT_MS = 60_000;
 const MIB = 1024 ** 2;
+const SCHEDULER_PORTS = 2;
+const DAEMON_PORTS = 7;
 
 export interface RealClusterOptions {
   readonly peers: number;
@@ -37,15 +39,19 @@ export class RealCluster implements AsyncDisposable {
   readonly #origin: CountingOrigin;
   readonly #services: ChildService[] = [];
   readonly #peers: Daemon[] = [];
+  readonly #ports: PortBlock;
+  #usedPorts = 0;
   #round = 0;
 
-  private constructor(directory: TempDir, origin: CountingOrigin) {
+  private constructor(directory: TempDir, origin: CountingOrigin, ports: PortBlock) {
     this.#directory = directory;
     this.#origin = origin;
+    this.#ports = ports;
   }
 
   static async start(options: RealClusterOptions): Promise<RealCluster> {
-    const cluster = new RealCluster(tempDir('sim'), await CountingOrigin.start());
+    const ports = await PortBlock.reserve(SCHEDULER_PORTS + DAEMON_PORTS * (options.peers + 1));
+    const cluster = new RealCluster(tempDir('sim'), await CountingOrigin.start(), ports);
     try {
       const scheduler = await cluster.#startScheduler(options.strategy);
       await cluster.#startDaemon('seed-peer', 0, scheduler, options);
@@ -102,11 +108,18 @@ export class RealCluster implements AsyncDisposable {
     for (const service of this.#services.toReversed()) await service.stop();
     await this.#origin.close();
     this.#directory.remove();
+    await this.#ports.release();
+  }
+
+  #takePorts(count: number): number[] {
+    const first = this.#ports.firstPort + this.#usedPorts;
+    this.#usedPorts += count;
+    return Array.from({ length: count }, (_, index) => first + index);
   }
 
   /** @returns its address */
   async #startScheduler(strategy: string): Promise<string> {
-    const [port = 0, statusPort = 0] = await freePorts(2);
+    const [port = 0, statusPort = 0] = this.#takePorts(SCHEDULER_PORTS);
     await this.#start('scheduler', 'scheduler', `http://${IP}:${statusPort}/readyz`, {
       server: { advertiseIP: IP, listenIP: IP, port, host: 'validated', dataDir: this.#directory.file('scheduler') },
       scheduler: { algorithm: strategy },
@@ -124,7 +137,7 @@ export class RealCluster implements AsyncDisposable {
   ): Promise<Daemon> {
     const name = `${role}-${index}`;
     const socket = this.#directory.file(`${name}.sock`);
-    const [grpc, proxy, piece, quic, health, metrics, stats] = await freePorts(7);
+    const [grpc, proxy, piece, quic, health, metrics, stats] = this.#takePorts(DAEMON_PORTS);
     const bandwidthLimit = `${Math.round((options.uploadMbit * 1e6) / 8)}`;
     const service = await this.#start(name, role, `http://${IP}:${health}/readyz`, {
       host: { hostname: `validated-${name}`, ip: IP, idc: 'a', location: role === 'peer' ? 'a|a-r0' : 'a|core' },

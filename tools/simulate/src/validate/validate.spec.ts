@@ -5,7 +5,7 @@ const TEST_TIMEOUT_MS = 180_000;
 it(
   'the simulator agrees with real processes on time and on who served how much',
   async () => {
-    const validation = await validate({ peers: 5, sizeMib: 48, rounds: 2 });
+    const validation = await validate({ peers: 5, sizeMib: 48, rounds: 3 });
     // With the whole text, so that a failure shows both sides.
     expect({ agrees: validation.isWithinMargin, text: validation.text }).toEqual({
       agrees: true,
