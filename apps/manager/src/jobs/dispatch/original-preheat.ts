@@ -38,17 +38,10 @@ export class OriginalPreheat {
 
   private async startImage(run: WorkRun, work: PreheatWork, image: NonNullable<PreheatWork['image']>): Promise<void> {
     const client = this.clients.scheduler(run.target);
-    const [first] = work.downloads;
     await unary(
       client.preheatImage.bind(client),
       {
-        ...image,
-        header: { ...image.headers },
-        pieceLength: first?.pieceLength,
-        tag: first?.tag,
-        application: first?.application,
-        filteredQueryParams: first?.filteredQueryParams,
-        enableTaskIdBasedBlobDigest: first?.enableTaskIdBasedBlobDigest,
+        ...imageQuestion(work, image),
         ...targetsOf(run, work),
       },
       { deadlineMs: LONG_CALL_DEADLINE_MS, signal: run.signal },
@@ -161,17 +154,10 @@ export class OriginalPreheat {
     image: NonNullable<PreheatWork['image']>,
   ): Promise<Map<string, Set<string>>> {
     const client = this.clients.scheduler(run.target);
-    const [first] = work.downloads;
     const { peers } = await unary(
       client.statImage.bind(client),
       {
-        ...image,
-        header: { ...image.headers },
-        pieceLength: first?.pieceLength,
-        tag: first?.tag,
-        application: first?.application,
-        filteredQueryParams: first?.filteredQueryParams,
-        enableTaskIdBasedBlobDigest: first?.enableTaskIdBasedBlobDigest,
+        ...imageQuestion(work, image),
         timeout: msToDuration(LONG_CALL_DEADLINE_MS),
       },
       { deadlineMs: LONG_CALL_DEADLINE_MS, signal: run.signal },
@@ -288,4 +274,17 @@ function chooseHosts(
         : inScope.slice(0, hostCount(inScope.length, work));
     }
   }
+}
+
+/** What PreheatImage and StatImage are both told: the image, and what makes the ids of its layers' tasks. */
+function imageQuestion({ downloads: [first] }: PreheatWork, image: NonNullable<PreheatWork['image']>) {
+  return {
+    ...image,
+    header: { ...image.headers },
+    pieceLength: first?.pieceLength,
+    tag: first?.tag,
+    application: first?.application,
+    filteredQueryParams: first?.filteredQueryParams,
+    enableTaskIdBasedBlobDigest: first?.enableTaskIdBasedBlobDigest,
+  };
 }
