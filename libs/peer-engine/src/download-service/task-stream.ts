@@ -5,7 +5,7 @@ import { pieceRange } from '@dragonfly/ids';
 import type { PieceRecord, StoredTask } from '@dragonfly/piece-store';
 import { commonV2, type dfdaemonV2 } from '@dragonfly/proto';
 import type { ServerStream } from '@dragonfly/rpc';
-import { UNKNOWN_CONTENT_LENGTH } from '../download/attempt.js';
+import { UNKNOWN_CONTENT_LENGTH } from '../download/registration.js';
 import type { DownloadManager } from '../download/download-manager.js';
 import type { DownloadRequest } from '../download/download-request.js';
 import { pieceMessage } from '../download/piece-message.js';
