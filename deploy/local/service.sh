@@ -130,7 +130,7 @@ check_ports() {
   local service kind host busy=0 holder port reason arguments=()
   for service in "$@"; do
     for kind in $(port_kinds "$service"); do
-      case $kind in METRICS | HEALTH | STATS) host=127.0.0.1 ;; *) host=$(listen_ip) ;; esac
+      case $kind in METRICS | HEALTH) host=127.0.0.1 ;; *) host=$(listen_ip) ;; esac
       arguments+=("$service" "$kind" "$host" "$(port_of "$service" "$kind")")
     done
   done

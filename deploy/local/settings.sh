@@ -18,17 +18,13 @@ MANAGER_METRICS_PORT=8001
 SCHEDULER_GRPC_PORT=8002
 SCHEDULER_METRICS_PORT=8000
 SEED_PEER_GRPC_PORT=65006
-SEED_PEER_PROXY_PORT=65007
 SEED_PEER_PIECE_PORT=65008
 SEED_PEER_HEALTH_PORT=65013
 SEED_PEER_METRICS_PORT=65014
-SEED_PEER_STATS_PORT=65015
 PEER_GRPC_PORT=65000
-PEER_PROXY_PORT=65001
 PEER_PIECE_PORT=65002
 PEER_HEALTH_PORT=65010
 PEER_METRICS_PORT=65011
-PEER_STATS_PORT=65012
 EXTRA_PEER_PORT_BASE=64000
 '
 
@@ -104,12 +100,12 @@ all_services() {
 # role_of SERVICE: which program and which template it runs.
 role_of() { case $1 in peer | peer-*) say peer ;; *) say "$1" ;; esac; }
 
-# port_of SERVICE KIND: KIND is GRPC, REST, PROXY, PIECE, HEALTH, METRICS or STATS.
+# port_of SERVICE KIND: KIND is GRPC, REST, PIECE, HEALTH or METRICS.
 port_of() {
   local service=$1 kind=$2 offset name
   case $service in
     peer-*)
-      case $kind in GRPC) offset=0 ;; PROXY) offset=1 ;; PIECE) offset=2 ;; HEALTH) offset=5 ;; METRICS) offset=6 ;; STATS) offset=7 ;; esac
+      case $kind in GRPC) offset=0 ;; PIECE) offset=2 ;; HEALTH) offset=5 ;; METRICS) offset=6 ;; esac
       say $((EXTRA_PEER_PORT_BASE + 10 * ${service#peer-} + offset))
       ;;
     *)
@@ -124,7 +120,7 @@ port_kinds() {
   case $(role_of "$1") in
     manager) say 'REST GRPC METRICS' ;;
     scheduler) say 'GRPC METRICS' ;;
-    *) say 'GRPC PROXY PIECE HEALTH METRICS STATS' ;;
+    *) say 'GRPC PIECE HEALTH METRICS' ;;
   esac
 }
 

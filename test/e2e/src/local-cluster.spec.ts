@@ -60,6 +60,14 @@ describe('a local cluster that run.sh has started', () => {
     }
   });
 
+  it('has nothing to warn of after a start with its own configuration', () => {
+    for (const service of ['manager', 'scheduler', 'seed-peer', ...PEERS]) {
+      const lines = readFileSync(cluster.file('log', `${service}.log`), 'utf8').split('\n');
+      expect(lines.length).toBeGreaterThan(1);
+      expect(lines.filter((line) => /"level":"(?:warn|error|fatal)"/.test(line))).toEqual([]);
+    }
+  });
+
   it('listens on every port of the table but the proxies (seed 001-3)', async () => {
     const settings: PortSetting[] = [
       'MANAGER_REST_PORT',

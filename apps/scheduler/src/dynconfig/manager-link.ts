@@ -1,7 +1,7 @@
 import { DfError } from '@dragonfly/errors';
 import type { NewsFeed } from '@dragonfly/manager-client';
 import type { Clock, Timer } from '@dragonfly/scheduling';
-import type { Logger } from '@dragonfly/telemetry';
+import { FirstContact, type Logger } from '@dragonfly/telemetry';
 import { readDynamicConfig, writeDynamicConfig } from './config-file.js';
 import type { DynamicConfig, DynamicSettings } from './dynamic-config.js';
 import type { KeepAliveStream, ManagerGateway } from './manager-gateway.js';
@@ -43,6 +43,7 @@ export class ManagerLink {
   #refreshes = false;
   #refreshUnderWay: 'none' | 'one' | 'one-and-another' = 'none';
   #stream: KeepAliveStream | undefined;
+  readonly #contact = new FirstContact();
   #hasRegistered = false;
   #failures = 0;
   #inactiveCount = 0;
@@ -75,13 +76,14 @@ export class ManagerLink {
     const { gateway, log } = this.options;
     try {
       await gateway.register(this.#abort.signal);
+      this.#contact.made();
       if (this.#abort.signal.aborted) return;
       this.#keepAlive();
       if (!this.#refreshes) this.#refreshForever();
     } catch (caught) {
       if (this.#abort.signal.aborted) return;
       const error = DfError.from(caught);
-      log.warn({ reason: error.message }, 'cannot register at the manager');
+      log[this.#contact.level]({ reason: error.message }, 'cannot register at the manager');
       this.#retry(`cannot register: ${error.message}`);
     }
   }

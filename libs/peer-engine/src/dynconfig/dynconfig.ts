@@ -1,5 +1,5 @@
 import { DfError } from '@dragonfly/errors';
-import type { Logger } from '@dragonfly/telemetry';
+import { FirstContact, type Logger } from '@dragonfly/telemetry';
 import { backoffMs, sleep, within } from '../backoff.js';
 import { EMPTY_BLOCK_LIST } from './block-list.js';
 import type { ClusterView, DynconfigSource } from './cluster-view.js';
@@ -26,6 +26,7 @@ export class Dynconfig {
   private readonly stopped = new AbortController();
   private running: Promise<void> | undefined;
   private current: ClusterView = { schedulers: [], blockList: EMPTY_BLOCK_LIST };
+  private readonly contact = new FirstContact();
   private hasCacheProblem = false;
   private isFresh = false;
   /** Ends the pause before the next refresh. */
@@ -90,10 +91,12 @@ export class Dynconfig {
       view = await source.load(this.stopped.signal);
     } catch (caught) {
       if (!this.stopped.signal.aborted) {
-        log.warn({ source: source.name, reason: DfError.from(caught).message }, 'cannot refresh the cluster view');
+        const reason = DfError.from(caught).message;
+        log[this.contact.level]({ source: source.name, reason }, 'cannot refresh the cluster view');
       }
       return false;
     }
+    this.contact.made();
     this.isFresh = true;
     this.apply(view, 'fresh');
     await cache.write(view).catch((caught: unknown) => {

@@ -2,7 +2,7 @@ import type { ClientWritableStream } from '@grpc/grpc-js';
 import { DfError } from '@dragonfly/errors';
 import { managerV2, type Empty } from '@dragonfly/proto';
 import { errorOfCall, unary } from '@dragonfly/rpc';
-import type { Logger } from '@dragonfly/telemetry';
+import { FirstContact, type Logger } from '@dragonfly/telemetry';
 import { backoffMs, sleep } from '../backoff.js';
 import type { HostIdentity } from '../host/identity.js';
 
@@ -55,12 +55,14 @@ export class SeedRegistration {
   private async run(): Promise<void> {
     const { log, onState } = this.options;
     const { signal } = this.stopped;
+    const contact = new FirstContact();
     let failures = 0;
     let hasRegistered = false;
     while (!signal.aborted) {
       const startedAtMs = performance.now();
       try {
         await this.register();
+        contact.made();
         hasRegistered = true;
         onState(true, `member of seed peer cluster ${this.options.clusterId}`);
         await this.keepAlive();
@@ -69,7 +71,7 @@ export class SeedRegistration {
         if (signal.aborted) return;
         const reason = DfError.from(caught).message;
         onState(hasRegistered, hasRegistered ? `manager away: ${reason}` : reason);
-        log.warn({ reason }, 'the manager does not hold the registration of this seed peer');
+        log[contact.level]({ reason }, 'the manager does not hold the registration of this seed peer');
       }
       failures = performance.now() - startedAtMs > STABLE_MS ? 1 : failures + 1;
       if (!(await sleep(backoffMs(failures, RETRY_FIRST_MS, RETRY_MAX_MS), signal))) return;
