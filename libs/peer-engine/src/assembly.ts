@@ -17,7 +17,7 @@ import { InstrumentedRequests } from './download/instrumented-requests.js';
 import { OutputWriter } from './download/output.js';
 import { usesScheduler } from './download/scheduling-choice.js';
 import { TaskRegistry } from './download/task-registry.js';
-import { readinessConditions, SOCKET_MODE, type GrpcEndpoints, type PeerEngineOptions } from './engine-options.js';
+import { readinessConditions, type GrpcEndpoints, type PeerEngineOptions } from './engine-options.js';
 import { EMPTY_BLOCK_LIST, type BlockList } from './dynconfig/block-list.js';
 import { GcRunner } from './gc/gc-runner.js';
 import { HostFigureReader } from './host/host-figures.js';
@@ -242,7 +242,7 @@ async function build(options: PeerEngineOptions, closing: (() => Promise<void> |
   await mkdir(dirname(config.download.lightSocketPath), { recursive: true });
   const light = await LightServer.start({
     path: config.download.lightSocketPath,
-    mode: SOCKET_MODE,
+    mode: config.download.server.socketMode,
     maxConnections: MAX_LIGHT_CONNECTIONS,
     handler: new LightService({
       version: options.version,
@@ -262,6 +262,7 @@ async function build(options: PeerEngineOptions, closing: (() => Promise<void> |
     uploadAddress: hostPort(uploadHost, await choosePort(uploadHost, config.upload.server.port, arePortsReplaceable)),
     uploadTls: tls.upload,
     downloadAddress: `unix:${config.download.server.socketPath}`,
+    downloadSocketMode: config.download.server.socketMode,
     requestsPerSecond: {
       upload: config.upload.server.requestRateLimit,
       download: config.download.server.requestRateLimit,

@@ -4,9 +4,6 @@ import type { DaemonConfig } from './config/schema.js';
 import type { SourceProxy } from './data-plane.js';
 import type { RoleProfile } from './role-profile.js';
 
-/** Permission bits of both sockets: every account of the host may download, as with today's client. */
-export const SOCKET_MODE = 0o666;
-
 export interface PeerEngineOptions {
   readonly profile: RoleProfile;
   readonly config: DaemonConfig;
@@ -32,6 +29,8 @@ export interface GrpcEndpoints {
   readonly uploadTls: ServerTls | LiveServerTls | undefined;
   /** `unix:/path` of the download service. */
   readonly downloadAddress: string;
+  /** Permission bits of that socket. */
+  readonly downloadSocketMode: number;
   readonly requestsPerSecond: { readonly upload: number; readonly download: number };
 }
 

@@ -15,6 +15,6 @@ export type { DaemonConfig } from './config/schema.js';
 export type { SourceProxy } from './data-plane.js';
 export { DOWNLOAD_HEADERS_WITHIN_MS, type DownloadService } from './download-service/download-service.js';
 export { PeerEngine } from './engine.js';
-export { readinessConditions, SOCKET_MODE, type GrpcEndpoints, type PeerEngineOptions } from './engine-options.js';
+export { readinessConditions, type GrpcEndpoints, type PeerEngineOptions } from './engine-options.js';
 export { effectiveProfile, PEER_PROFILE, SEED_PROFILE, type RoleProfile } from './role-profile.js';
 export type { UploadService } from './upload/upload-service.js';

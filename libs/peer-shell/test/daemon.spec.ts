@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { jest } from '@jest/globals';
 import { Client, credentials } from '@grpc/grpc-js';
 import { LightClient } from '@dragonfly/light';
@@ -90,6 +91,29 @@ describe.each([PEER_PROFILE, SEED_PROFILE])('the daemon in the role $name', (pro
       expect(origin.bodyBytesSent('/file')).toBe(CONTENT.lengthBytes);
     } finally {
       local.close();
+      await daemon.stop();
+    }
+  });
+});
+
+describe('its sockets', () => {
+  it.each([
+    [undefined, 0o666],
+    ['0600', 0o600],
+  ])('have the permissions of download.server.socketMode, %p', async (text, mode) => {
+    const socketMode = text === undefined ? config.download.server.socketMode : Number.parseInt(text, 8);
+    const { download } = config;
+    const daemon = await Daemon.start({
+      profile: PEER_PROFILE,
+      config: { ...config, download: { ...download, server: { ...download.server, socketMode } } },
+      log: silentLogger(),
+      version: '0.1.0',
+    });
+    try {
+      for (const path of [download.server.socketPath, download.lightSocketPath]) {
+        expect(statSync(path).mode & 0o777).toBe(mode);
+      }
+    } finally {
       await daemon.stop();
     }
   });

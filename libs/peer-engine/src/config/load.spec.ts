@@ -30,7 +30,7 @@ describe('loadDaemonConfig', () => {
       upload: { server: { port: 4000 }, bandwidthLimit: 50e9 },
       storage: { server: { tcpPort: 4005 }, keep: true, dir: '/var/lib/dragonfly' },
       download: {
-        server: { socketPath: '/var/run/dragonfly/dfdaemon.sock' },
+        server: { socketPath: '/var/run/dragonfly/dfdaemon.sock', socketMode: 0o666 },
         lightSocketPath: '/var/run/dragonfly/dfdaemon.light.sock',
         concurrentPieceCount: 8,
         pieceTimeout: 360_000,
@@ -74,6 +74,8 @@ gc: {policy: {distHighThresholdPercent: 90}}
     ['upload: {server: {caCert: /a}}', 'upload.server: caCert, cert and key must be given together'],
     ['scheduler: {announceInterval: 30}', 'scheduler.announceInterval'],
     ['gc: {policy: {diskHighThresholdPercent: 50}}', 'gc.policy.diskLowThresholdPercent: must not be above'],
+    ["download: {server: {socketMode: '0460'}}", 'download.server.socketMode: must be octal digits such as 0660'],
+    ['download: {server: {socketMode: 0o660}}', 'download.server.socketMode: must be octal digits such as 0660'],
     ['manager: {addr: "not an address"}', 'manager.addr: must be host:port'],
     ['proxy: {rules: [{regex: "("}]}', 'proxy.rules[0].regex: must be a regular expression'],
     [
@@ -83,6 +85,25 @@ gc: {policy: {distHighThresholdPercent: 90}}
   ])('refuses %s by name', async (text, message) => {
     const file = await fileWith(text);
     expect(() => loadDaemonConfig({ file, env: {}, account: ROOT })).toThrow(message);
+  });
+
+  it.each([
+    ["'0660'", 0o660],
+    ['0660', 0o660],
+    ['600', 0o600],
+    ['0777', 0o777],
+  ])('reads %s as the permissions of the sockets, in octal', async (text, mode) => {
+    const file = await fileWith(`download: {server: {socketMode: ${text}}}`);
+    expect(loadDaemonConfig({ file, env: {}, account: ROOT }).config.download.server.socketMode).toBe(mode);
+    const env = { DRAGONFLY_DOWNLOAD__SERVER__SOCKET_MODE: text };
+    expect(loadDaemonConfig({ env, account: ROOT }).config.download.server.socketMode).toBe(mode);
+  });
+
+  it('takes the name under which spans are exported', async () => {
+    const file = await fileWith('tracing: {protocol: grpc, endpoint: "jaeger:4317", service-name: node-7}');
+    const { config, warnings } = loadDaemonConfig({ file, env: {}, account: ROOT });
+    expect(config.tracing['service-name']).toBe('node-7');
+    expect(warnings).toEqual([]);
   });
 
   it('names an unknown key and the nearest known one', async () => {

@@ -10,6 +10,7 @@ import {
   percent,
   positiveInteger,
   serviceAddress,
+  socketMode,
   socketPath,
   TLS_RULE,
   tlsFiles,
@@ -60,6 +61,9 @@ export function daemonSchema(places: DefaultPlaces) {
         endpoint: z.string().nullish(),
         path: z.string().default('/v1/traces'),
         headers: z.record(z.string(), z.string()).default({}),
+        /** own: as the manager and the scheduler have it. */
+        'service-name': z.string().nullish(),
+        serviceName: z.string().nullish(),
       })
       .prefault({}),
   });
@@ -100,6 +104,8 @@ function downloadSchema(places: DefaultPlaces) {
       server: z
         .object({
           socketPath: socketPath().default(places.socketPath),
+          /** own: of both sockets. Who may write to them may make the daemon write files; by default every account of the host. */
+          socketMode: socketMode().prefault('0666'),
           requestRateLimit: positiveInteger().default(400),
           requestBufferSize: positiveInteger().default(50),
         })

@@ -4,6 +4,10 @@ import { z } from 'zod';
 /** Longest path of a unix socket the kernel takes, without the closing zero byte. */
 const MAX_SOCKET_PATH_BYTES = 107;
 
+/** Without reading and writing for its owner the daemon could not be reached at all. */
+const SOCKET_MODE = /^0{0,2}[67][0-7]{2}$/;
+const SOCKET_MODE_RULE = 'must be octal digits such as 0660, with 6 or 7 for the owner';
+
 /** Smallest duration for things that repeat: a typing mistake must not make a busy loop. */
 const MIN_INTERVAL_MS = 100;
 
@@ -25,6 +29,18 @@ export function socketPath() {
     .string()
     .min(1, 'must not be empty')
     .refine((path) => Buffer.byteLength(path) <= MAX_SOCKET_PATH_BYTES, 'must have at most 107 bytes');
+}
+
+/**
+ * Permission bits of a unix socket, in octal digits: `0660`, in quotes or not. YAML and variables make the number 660 of bare
+ * digits; a number is read by its digits, which is clear, since the first of them is the owner's and can only be 6 or 7.
+ */
+export function socketMode() {
+  return z
+    .union([z.string(), z.number()], { error: SOCKET_MODE_RULE })
+    .transform(String)
+    .refine((digits) => SOCKET_MODE.test(digits), SOCKET_MODE_RULE)
+    .transform((digits) => Number.parseInt(digits, 8));
 }
 
 /** Files of one side of a mutually authenticated TLS link: all three or none. */

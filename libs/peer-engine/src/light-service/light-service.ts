@@ -43,7 +43,9 @@ export class LightService implements LightHandler {
     emit: (message: StartedMessage | ProgressMessage) => void,
     signal: AbortSignal,
   ): Promise<DoneMessage> {
-    return withSpan('download_task', { kind: 'server' }, () => this.serve(light, emit, signal));
+    // Without a trace from dfget a new one begins.
+    const parent = light.trace ?? {};
+    return withSpan('download_task', { kind: 'server', parent }, () => this.serve(light, emit, signal));
   }
 
   private async serve(

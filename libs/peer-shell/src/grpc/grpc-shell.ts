@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import type { INestMicroservice, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { SOCKET_MODE, type PeerEngine } from '@dragonfly/peer-engine';
+import type { PeerEngine } from '@dragonfly/peer-engine';
 import { dfdaemonV2 } from '@dragonfly/proto';
 import { GrpcExceptionFilter, nestGrpcOptions, type NestGrpcServer } from '@dragonfly/rpc/nest';
 import type { Logger } from '@dragonfly/telemetry';
@@ -34,7 +34,7 @@ export class GrpcShell {
       services: [{ name: 'dfdaemon.v2.DfdaemonDownload', definition: dfdaemonV2.DfdaemonDownloadService }],
       url: grpc.downloadAddress,
       requestRateLimit: grpc.requestsPerSecond.download,
-      socketMode: SOCKET_MODE,
+      socketMode: grpc.downloadSocketMode,
       graceMs: STOP_GRACE_MS,
       log,
     });
