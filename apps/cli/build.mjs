@@ -9,7 +9,7 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { build } from 'esbuild';
 
-const LAZY = ['start-daemon', 'grpc-download', 'direct-download', 'progress-bar', 'reconnect', 'help'];
+const LAZY = ['start-daemon', 'grpc-download', 'direct-download', 'progress-bar', 'reconnect', 'help', 'own-span'];
 
 const root = import.meta.dirname;
 rmSync(`${root}/dist`, { recursive: true, force: true });
@@ -25,9 +25,25 @@ const lazyImports = {
   },
 };
 
+/** Whether spans are made is a variable in a module: one for all bundles, or they would not know of each other's. */
+const SPANS = 'spans';
+const sharedSpans = {
+  name: 'shared-spans',
+  setup(bundle) {
+    bundle.onResolve({ filter: /\/spans(\.js)?$/ }, ({ path, kind, importer }) => {
+      const isSpans = path === '@dragonfly/telemetry/spans' || importer.includes('/telemetry/');
+      return isSpans && kind !== 'entry-point' ? { path: `./${SPANS}.js`, external: true } : undefined;
+    });
+  },
+};
+
 const result = await build({
   absWorkingDir: root,
-  entryPoints: { dfget: 'src/main.ts', ...Object.fromEntries(LAZY.map((name) => [name, `src/${name}.ts`])) },
+  entryPoints: {
+    dfget: 'src/main.ts',
+    [SPANS]: '@dragonfly/telemetry/spans',
+    ...Object.fromEntries(LAZY.map((name) => [name, `src/${name}.ts`])),
+  },
   outdir: 'dist',
   bundle: true,
   platform: 'node',
@@ -37,7 +53,7 @@ const result = await build({
   sourcemap: 'linked',
   legalComments: 'linked',
   define: { 'import.meta.dirname': '__dirname' },
-  plugins: [lazyImports],
+  plugins: [lazyImports, sharedSpans],
   metafile: true,
   logLevel: 'warning',
 });

@@ -10,6 +10,7 @@ import { checkOutput } from './output-rules.js';
 import { parseArguments, type ParsedArguments } from './parse-arguments.js';
 import type { ProgressBar } from './progress-bar.js';
 import type { DaemonProgram } from './start-daemon.js';
+import { inTrace } from './trace.js';
 import { VERSION } from './version.js';
 
 /** The process as the command sees it; main.ts gives the real one, tests give their own. */
@@ -101,19 +102,25 @@ class Download {
 
   #fetch(signal: AbortSignal): Promise<DownloadResult> {
     const { host, options } = this;
-    return fetchFile(
-      options,
-      {
-        caller: { uid: host.uid, gid: host.gid, cwd: host.cwd },
-        env: host.env,
-        daemonProgram: host.daemonProgram,
-        localIp: () => host.localIp(),
-        log: createLog(options.logLevel, (line) => this.#errorLine(line)),
-        warn: (text) => this.#errorLine(`dfget: warning: ${text}`),
-        onReady: (peerIp) => this.#tellReady(peerIp),
-      },
-      { onProgress: (completedBytes, totalBytes) => this.#bar?.update(completedBytes, totalBytes) },
-      signal,
+    const { env } = host;
+    const log = createLog(options.logLevel, (line) => this.#errorLine(line));
+    const warn = (text: string): void => this.#errorLine(`dfget: warning: ${text}`);
+    return inTrace({ env, url: options.url, log, warn }, (trace) =>
+      fetchFile(
+        options,
+        {
+          caller: { uid: host.uid, gid: host.gid, cwd: host.cwd },
+          env,
+          daemonProgram: host.daemonProgram,
+          localIp: () => host.localIp(),
+          log,
+          warn,
+          onReady: (peerIp) => this.#tellReady(peerIp),
+          trace,
+        },
+        { onProgress: (completedBytes, totalBytes) => this.#bar?.update(completedBytes, totalBytes) },
+        signal,
+      ),
     );
   }
 

@@ -1,5 +1,6 @@
 import { DfError } from '@dragonfly/errors';
 import type { LightClient } from '@dragonfly/light';
+import type { TraceCarrier } from '@dragonfly/telemetry/spans';
 import { cureFor } from './cure.js';
 import { daemonFrozen } from './daemon-watch.js';
 import type { DownloadObserver, DownloadResult } from './download-result.js';
@@ -29,6 +30,8 @@ export interface FetchContext {
   readonly warn: (text: string) => void;
   /** Told once, when it is clear who downloads and before anything is. */
   readonly onReady: (peerIp: string) => void;
+  /** Sent along to the daemon, so that what it does becomes part of the same trace. */
+  readonly trace?: TraceCarrier | undefined;
 }
 
 /**
@@ -182,7 +185,8 @@ class Ways {
       this.context.onReady(host.ip);
     }
     if (this.options.transferFromDfdaemon) return this.#download(access, this.options);
-    return downloadByLight(access, this.options, this.context.caller, this.observer, this.signal);
+    const { caller, trace } = this.context;
+    return downloadByLight(access, this.options, { ...caller, trace }, this.observer, this.signal);
   }
 
   async #greet({ client }: DaemonAccess & { kind: 'light' }): ReturnType<LightClient['hello']> {
@@ -217,7 +221,8 @@ class Ways {
 
   async #download(access: DaemonAccess, options: DownloadOptions): Promise<DownloadResult> {
     const { downloadByGrpc } = await import('./grpc-download.js');
-    return downloadByGrpc(access.sockets.grpcPath, options, this.context.localIp(), this.observer, this.signal);
+    const { localIp, trace } = this.context;
+    return downloadByGrpc(access.sockets.grpcPath, options, { localIp: localIp(), trace }, this.observer, this.signal);
   }
 }
 

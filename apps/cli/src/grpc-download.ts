@@ -3,6 +3,7 @@ import { credentials, Metadata, type ClientReadableStream } from '@grpc/grpc-js'
 import { DfError, isErrnoException } from '@dragonfly/errors';
 import { DEFAULT_FILTERED_QUERY_PARAMS } from '@dragonfly/ids';
 import { commonV2, dfdaemonV2, msToDuration } from '@dragonfly/proto';
+import type { TraceCarrier } from '@dragonfly/telemetry/spans';
 import type { DownloadObserver, DownloadResult } from './download-result.js';
 import type { DownloadOptions } from './options.js';
 import { checkDigest } from './output-digest.js';
@@ -17,6 +18,13 @@ const KEEPALIVE_TIMEOUT_MS = 10_000;
 /** Digests every daemon checks itself; others are checked here. */
 const DAEMON_DIGEST = /^(?:sha256|sha512|crc32):/;
 
+/** Who asks, as the daemon is told. */
+export interface GrpcCaller {
+  readonly localIp: string;
+  /** W3C trace context; goes into the metadata of the call. */
+  readonly trace?: TraceCarrier | undefined;
+}
+
 /**
  * Downloads by the gRPC service every Dragonfly daemon has.
  *
@@ -27,7 +35,7 @@ const DAEMON_DIGEST = /^(?:sha256|sha512|crc32):/;
 export async function downloadByGrpc(
   grpcPath: string,
   options: DownloadOptions,
-  localIp: string,
+  { localIp, trace }: GrpcCaller,
   observer: DownloadObserver,
   signal: AbortSignal,
 ): Promise<DownloadResult> {
@@ -47,7 +55,9 @@ export async function downloadByGrpc(
     if (isTransfer) file = await pending.open();
     const request = grpcRequest(options, isTransfer ? undefined : pending.temporaryPath, localIp);
     const callOptions = options.timeoutMs > 0 ? { deadline: Date.now() + options.timeoutMs } : {};
-    const stream = client.downloadTask({ download: request }, new Metadata(), callOptions);
+    const metadata = new Metadata();
+    for (const [name, value] of Object.entries(trace ?? {})) metadata.set(name, value);
+    const stream = client.downloadTask({ download: request }, metadata, callOptions);
     const abort = (): void => stream.cancel();
     signal.addEventListener('abort', abort, { once: true });
     if (signal.aborted) abort();

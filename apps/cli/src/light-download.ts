@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import { DfError } from '@dragonfly/errors';
-import type { DoneMessage, LightDownloadRequest } from '@dragonfly/light';
+import type { DoneMessage, LightDownloadRequest, LightTrace } from '@dragonfly/light';
 import { DaemonWatch } from './daemon-watch.js';
 import type { DownloadObserver, DownloadResult } from './download-result.js';
 import type { DownloadOptions } from './options.js';
@@ -13,6 +13,8 @@ export interface Caller {
   readonly uid: number;
   readonly gid: number;
   readonly cwd: string;
+  /** W3C trace context that the download belongs to. */
+  readonly trace?: LightTrace | undefined;
 }
 
 /**
@@ -80,6 +82,7 @@ export function lightRequest(options: DownloadOptions, caller: Caller): LightDow
     uid: caller.uid,
     gid: caller.gid,
     callerCwd: caller.cwd,
+    trace: caller.trace,
   };
 }
 

@@ -12,6 +12,9 @@ export interface LightRange {
   readonly length: number;
 }
 
+/** W3C trace context: `traceparent`, and `tracestate` when there is one, as HTTP headers of these names carry it. */
+export type LightTrace = Readonly<Record<string, string>>;
+
 /** What dfget asks for. All lengths in bytes, all durations in milliseconds. */
 export interface LightDownloadRequest {
   /** Absolute URL with a scheme that the daemon has a source for. */
@@ -50,6 +53,8 @@ export interface LightDownloadRequest {
   readonly gid?: number;
   /** Working directory of the caller, for logs; `output` is absolute already. */
   readonly callerCwd?: string;
+  /** Trace that the download becomes part of, when the daemon makes spans. */
+  readonly trace?: LightTrace;
 }
 
 /** First message for a download. */

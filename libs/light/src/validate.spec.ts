@@ -23,6 +23,7 @@ const FULL_REQUEST = {
   uid: 0,
   gid: 0,
   callerCwd: '/',
+  trace: { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', tracestate: 'a=1' },
 };
 
 function failureOf(action: () => unknown): DfError | undefined {
@@ -79,6 +80,9 @@ describe('download request', () => {
     ['request.rateLimitBytesPerSecond', { rateLimitBytesPerSecond: 0 }, /from 1/],
     ['request.uid', { uid: 2 ** 32 - 1 }, /whole number/],
     ['request.callerCwd', { callerCwd: '.' }, /absolute path/],
+    ['request.trace', { trace: 'x' }, /must be an object/],
+    ['request.trace.traceparent', { trace: { traceparent: 1 } }, /must be a string/],
+    ['request.trace.tracestate', { trace: { tracestate: 'x'.repeat(513) } }, /longer than 512/],
   ])('names %s and the rule for %j', (field, change, rule) => {
     const failure = failureOf(() => parseDownloadRequest({ ...FULL_REQUEST, ...change }));
     expect(failure?.code).toBe('invalid-argument');

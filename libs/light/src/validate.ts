@@ -6,6 +6,7 @@ import type {
   LightDownloadRequest,
   LightOutcome,
   LightRange,
+  LightTrace,
   LightTraffic,
 } from './messages.js';
 import { LIGHT_PROTOCOL_VERSION } from './messages.js';
@@ -21,6 +22,11 @@ const MAX_FILTERED_QUERY_PARAMS = 1024;
 /** Smallest piece length Dragonfly's services accept (`common.v2.Download.piece_length`). */
 const MIN_PIECE_LENGTH_BYTES = 4 * 1024 * 1024;
 const MAX_PRIORITY = 6;
+/** Longest values: a traceparent of version 00 has 55 characters, later ones may have more. */
+const TRACE_KEYS = [
+  ['traceparent', 256],
+  ['tracestate', 512],
+] as const;
 /** Highest uid and gid; 2^32-1 means "unchanged" to chown and is refused. */
 const MAX_USER_ID = 2 ** 32 - 2;
 
@@ -122,6 +128,16 @@ function range(value: unknown, field: string): LightRange {
   return { start, length };
 }
 
+/** Texts of a sane length: what they say is judged where spans are made, and what is wrong there begins a new trace. */
+function trace(value: unknown, field: string): LightTrace {
+  const raw = objectAt(value, field);
+  const checked: Record<string, string> = {};
+  for (const [name, maxLength] of TRACE_KEYS) {
+    if (raw[name] !== undefined) checked[name] = text(raw[name], `${field}.${name}`, maxLength);
+  }
+  return checked;
+}
+
 function schedulingPolicy(value: unknown, field: string): 'auto' | 'always' {
   if (value !== 'auto' && value !== 'always') refuse(field, 'must be "auto" or "always"');
   return value;
@@ -158,6 +174,7 @@ export function parseDownloadRequest(value: unknown): LightDownloadRequest {
     uid: given('uid', (present, field) => integer(present, field, 0, MAX_USER_ID)),
     gid: given('gid', (present, field) => integer(present, field, 0, MAX_USER_ID)),
     callerCwd: given('callerCwd', absolutePath),
+    trace: given('trace', trace),
   };
 }
 

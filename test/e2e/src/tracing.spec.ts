@@ -84,17 +84,31 @@ describe('spans of a local cluster', () => {
       const download = await cluster.download(url);
       expect(download.status).toBe(0);
       const taskId = download.report?.taskId ?? '';
-      const first = await waitFor(
-        () =>
-          collector.spans.find(({ name, attributes }) => name === 'download_task' && attributes['task_id'] === taskId),
-        { what: "the peer's span of the download", timeoutMs: 30_000, intervalMs: 100 },
+      // dfget itself sends its span before it ends.
+      const outermost = collector.spans.find(
+        ({ service, attributes }) => service === 'dfget' && attributes['url.full'] === url,
       );
-      expect(first).toMatchObject({ service: 'peer', parentSpanId: '', attributes: { 'http.url': url } });
-      await waitFor(() => collector.trace(first.traceId, 'seed-peer').some(({ name }) => name === 'GET'), {
-        what: 'the request to the origin in the same trace',
-        timeoutMs: 30_000,
-        intervalMs: 100,
-      });
+      expect(outermost).toMatchObject({ name: 'dfget', parentSpanId: '' });
+      const way = await waitFor(
+        () => {
+          const request = collector.trace(outermost?.traceId ?? '', 'seed-peer').find(({ name }) => name === 'GET');
+          const spans = request && collector.wayTo(request);
+          return spans?.[0] === outermost && spans;
+        },
+        { what: 'the way from dfget to the origin', timeoutMs: 30_000, intervalMs: 100 },
+      );
+      expect(way.map(({ service, name }) => `${service}: ${name}`)).toEqual([
+        'dfget: dfget',
+        'peer: download_task',
+        'peer: scheduler.v2.Scheduler/AnnouncePeer',
+        'scheduler: scheduler.v2.Scheduler/AnnouncePeer',
+        'scheduler: dfdaemon.v2.DfdaemonUpload/DownloadTask',
+        'seed-peer: dfdaemon.v2.DfdaemonUpload/DownloadTask',
+        'seed-peer: GET',
+      ]);
+      const [, first = outermost] = way;
+      if (first === undefined) throw new Error('there is no span of the peer');
+      expect(first.attributes).toMatchObject({ task_id: taskId, 'http.url': url });
       const pieces = collector.trace(first.traceId, 'peer').filter(({ name }) => name === 'download_piece');
       expect(pieces.map(({ attributes }) => attributes['piece_number']).sort()).toEqual(['0', '1', '2']);
       // The peer itself asks the origin for no byte.

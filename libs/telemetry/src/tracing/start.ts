@@ -11,11 +11,12 @@ export interface TracingOptions {
   readonly version: string;
   /** Location of the host, as it is announced. */
   readonly host?: { readonly idc?: string | null; readonly location?: string | null; readonly ip?: string | null };
-  readonly log: Logger;
+  readonly log: Pick<Logger, 'info' | 'warn'>;
+  /** Spans not sent after this long are given up, so that a collector that is away holds up no stop. @default 3000 */
+  readonly flushTimeoutMs?: number;
 }
 
-/** Spans not sent after this long are given up, so that a collector that is away holds up no stop. */
-const FLUSH_TIMEOUT_MS = 3_000;
+const DEFAULT_FLUSH_TIMEOUT_MS = 3_000;
 
 /**
  * Begins to export spans. To be called before servers and clients are made: those that are older have none.
@@ -44,7 +45,7 @@ export async function startTracing(options: TracingOptions): Promise<() => Promi
     const tooLate = new Promise<never>((_, reject) => {
       timer = setTimeout(
         () => reject(new DfError('deadline-exceeded', 'the collector takes no spans')),
-        FLUSH_TIMEOUT_MS,
+        options.flushTimeoutMs ?? DEFAULT_FLUSH_TIMEOUT_MS,
       );
     });
     try {
