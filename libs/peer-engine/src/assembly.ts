@@ -221,6 +221,7 @@ async function build(options: PeerEngineOptions, closing: (() => Promise<void> |
     tasks,
     counters,
     blockList,
+    log,
     leave: () => membership.announcer.leave(),
   });
   const uploadHost = config.upload.server.ip ?? anyAddress;
@@ -251,6 +252,7 @@ async function build(options: PeerEngineOptions, closing: (() => Promise<void> |
       downloads,
       outputs,
       blockList,
+      log,
       mayChangeOwner: process.getuid?.() === 0,
     }),
     log,

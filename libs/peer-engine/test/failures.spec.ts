@@ -49,10 +49,15 @@ async function expectContent(file: string, content = CONTENT): Promise<void> {
 
 /** A parent whose pieces are not what their digests say, but for the first `goodPieces`. */
 async function corruptParent(name: string, goodPieces: number): Promise<commonV2.Peer> {
+  return parentThatServes(name, CONTENT, goodPieces);
+}
+
+/** @param goodPieces the others are not what their digests say */
+async function parentThatServes(name: string, content: Content, goodPieces = Infinity): Promise<commonV2.Peer> {
   const log = silentLogger();
   const file = dir.file(`${name}.bytes`);
   const { writeFileSync, openSync } = await import('node:fs');
-  writeFileSync(file, CONTENT.slice());
+  writeFileSync(file, content.slice());
   const fd = openSync(file, 'r');
   const pieces = await VortexServer.start({
     host: '127.0.0.1',
@@ -66,7 +71,7 @@ async function corruptParent(name: string, goodPieces: number): Promise<commonV2
           number,
           offsetBytes: number * PIECE,
           lengthBytes: PIECE,
-          digest: crc32Digest(crc32(CONTENT.slice(number * PIECE, (number + 1) * PIECE))),
+          digest: crc32Digest(crc32(content.slice(number * PIECE, (number + 1) * PIECE))),
           parentId: '',
           trafficType: 0,
           costMs: 1,
@@ -138,6 +143,57 @@ describe('parents', () => {
     expect(failed.length).toBeGreaterThan(0);
     expect(failed.every((report) => report.parentId === bad.id && report.temporary)).toBe(true);
     expect(origin.bodyBytesSent('/file')).toBe(CONTENT.lengthBytes);
+  });
+
+  describe('that serve wrong bytes with checksums to match', () => {
+    const LIE = new Content(CONTENT.lengthBytes, 666);
+    const digest = `sha256:${CONTENT.sha256()}`;
+
+    it('are found out by the digest; the content comes from others then, and is read at the source at most once', async () => {
+      const url = origin.put('/file', CONTENT);
+      const liar = await parentThatServes('liar', LIE);
+      scheduler.policy = (peer) =>
+        peer.reports.some(({ $case }) => $case === 'reschedulePeerRequest') ? backToSource() : normal(liar);
+      const child = await daemon('child');
+      const done = await child.get({ url, output: dir.file('child.out'), digest });
+      await expectContent('child.out');
+      expect(done.traffic).toEqual({ fromSource: CONTENT.lengthBytes, fromPeers: 0, fromSeed: 0, fromLocal: 0 });
+      const [reschedule] = scheduler.reportsOf(child.hostId, 'reschedulePeerRequest');
+      expect(reschedule?.candidateParents.map(({ id }) => id)).toEqual([liar.id]);
+      expect(origin.bodyBytesSent('/file')).toBe(CONTENT.lengthBytes);
+    });
+
+    it('are named when the content has not the digest from others either', async () => {
+      const url = origin.put('/file', CONTENT);
+      const liar = await parentThatServes('liar', LIE);
+      const second = await parentThatServes('second', CONTENT);
+      scheduler.policy = (peer) =>
+        normal(peer.reports.some(({ $case }) => $case === 'reschedulePeerRequest') ? second : liar);
+      const child = await daemon('child');
+      const wrong = `sha256:${'0'.repeat(64)}`;
+      const failing = child.get({ url, output: dir.file('child.out'), digest: wrong });
+      await expect(failing).rejects.toMatchObject({
+        code: 'data-loss',
+        message:
+          `the content has not the digest ${wrong}; it was fetched now: ${CONTENT.lengthBytes} from peer ${second.id}; ` +
+          'before that it was fetched from others, and had not the digest either',
+      });
+      await expect(readFile(dir.file('child.out'))).rejects.toThrow('ENOENT');
+      expect(origin.bodyBytesSent('/file')).toBe(0);
+    });
+
+    it('are believed where there is no digest, and a seed peer is not doubted', async () => {
+      const url = origin.put('/file', CONTENT);
+      const seed = await parentThatServes('seed', LIE);
+      scheduler.policy = () => normal({ ...seed, id: `${seed.id}-seed` });
+      const child = await daemon('child');
+      await expect(child.get({ url, output: dir.file('child.out'), digest })).rejects.toThrow(
+        `fetched now: ${CONTENT.lengthBytes} from seed peer ${seed.id}-seed`,
+      );
+      expect(scheduler.reportsOf(child.hostId, 'reschedulePeerRequest')).toEqual([]);
+      await child.get({ url, output: dir.file('child.out') });
+      await expectContent('child.out', LIE);
+    });
   });
 
   it('that are all bad lead to another scheduling round, then to the source', async () => {

@@ -2,6 +2,8 @@ import { DfError } from '@dragonfly/errors';
 import type { PieceStore } from '@dragonfly/piece-store';
 import type { commonV2, DeepPartial, dfdaemonV2 } from '@dragonfly/proto';
 import type { CallContext, ServerStream } from '@dragonfly/rpc';
+import type { Logger } from '@dragonfly/telemetry';
+import { deliver } from '../download/delivery.js';
 import { requestOfDownload } from '../download/download-request.js';
 import type { DownloadManager } from '../download/download-manager.js';
 import type { OutputRequest, OutputWriter } from '../download/output.js';
@@ -26,6 +28,7 @@ export interface DownloadServiceOptions {
   readonly outputs: OutputWriter;
   readonly tasks: TaskRegistry;
   readonly counters: UploadCounters;
+  readonly log: Logger;
   readonly blockList: () => BlockList;
   /** Takes this host away from all schedulers. */
   readonly leave: () => Promise<void>;
@@ -52,7 +55,7 @@ export class DownloadService {
     await outputs.check(output, download.digest);
     const { signal } = stream;
     const result = await streamDownload({ hostId, downloads, request, stream, signal });
-    await outputs.deliver(result, download.digest, output, signal);
+    await deliver(result, { request, digest: download.digest, output }, this.options, signal);
   }
 
   async statTask({ taskId }: dfdaemonV2.StatTaskRequest, { signal }: CallContext): Promise<commonV2.Task> {

@@ -36,6 +36,8 @@ export interface DownloadRequest {
   readonly isSequential: boolean;
   readonly timeoutMs: number | undefined;
   readonly rateLimitBytesPerSecond: number | undefined;
+  /** Peer ids that are not to be asked for pieces, whoever offers them. @default none */
+  readonly distrusted?: readonly string[];
 }
 
 /**

@@ -4,6 +4,7 @@ import { DfError, isErrnoException } from '@dragonfly/errors';
 import { isComputable, tryParseDigest } from '@dragonfly/ids';
 import type { PieceStore, StoredTask } from '@dragonfly/piece-store';
 import { unlessAborted } from '../backoff.js';
+import { provenanceOf, provenanceText } from './provenance.js';
 import type { DownloadResult } from './task-run.js';
 
 /** Digest checks that are remembered, so that a second download of a large file need not hash it again. */
@@ -24,6 +25,12 @@ const CONTENT_GONE = { isContentGone: true };
 /** Whether downloading once more brings what `deliver` could not give out. */
 export function isContentGone(error: unknown): boolean {
   return error instanceof DfError && error.details['isContentGone'] === true;
+}
+
+/** Peers that may have served wrong bytes with checksums to match; empty when it would be no use to ask others. */
+export function suspectsOf(error: unknown): readonly string[] {
+  const suspects = error instanceof DfError ? error.details['suspects'] : undefined;
+  return Array.isArray(suspects) ? (suspects as readonly string[]) : [];
 }
 
 /** A content being hashed for everybody who asked for it. */
@@ -79,8 +86,7 @@ export class OutputWriter {
   ): Promise<'linked' | 'reflinked' | 'copied' | 'stored'> {
     const { task, range } = result;
     if (digest !== undefined && digest !== '' && range === undefined && !(await this.hasDigest(task, digest, signal))) {
-      if (!result.isLocalHit) await this.store.evict(task.kind, task.id);
-      throw new DfError('data-loss', `the content has not the digest ${digest}`, { details: { expected: digest } });
+      throw await this.wrongDigest(result, digest);
     }
     if (output === undefined) return 'stored';
     try {
@@ -91,6 +97,16 @@ export class OutputWriter {
       await this.store.evict(task.kind, task.id);
       throw new DfError('unavailable', 'the stored content has been removed', { cause: error, details: CONTENT_GONE });
     }
+  }
+
+  private async wrongDigest({ task, isLocalHit }: DownloadResult, digest: string): Promise<DfError> {
+    const provenance = provenanceOf(task);
+    const isDiscarded = !isLocalHit && (await this.store.evict(task.kind, task.id));
+    const from = `it was ${isLocalHit ? 'stored here before' : 'fetched now'}: ${provenanceText(provenance)}`;
+    return new DfError('data-loss', `the content has not the digest ${digest}; ${from}`, {
+      // Whoever lied about a piece lied about its checksum as well; seed peers have theirs from the source.
+      details: { expected: digest, ...(isDiscarded ? { suspects: [...provenance.peers.keys()] } : {}) },
+    });
   }
 
   private place(

@@ -32,14 +32,16 @@ export interface ScheduledResult {
 /** The part of an attempt that does what schedulers say, one conversation after the other. */
 export class ScheduledDownload {
   /** Parents that are asked no more, whichever scheduler offers them. */
-  private readonly banned = new Set<string>();
+  private readonly banned: Set<string>;
 
   constructor(
     private readonly options: AttemptOptions,
     private readonly services: AttemptServices,
     private readonly registration: Registration,
     private readonly wanted: WantedPieces,
-  ) {}
+  ) {
+    this.banned = new Set(options.request.distrusted);
+  }
 
   /**
    * Downloads as one scheduler says.

@@ -8,8 +8,10 @@ import {
   type ProgressMessage,
   type StartedMessage,
 } from '@dragonfly/light';
+import type { Logger } from '@dragonfly/telemetry';
 import { withSpan } from '@dragonfly/telemetry/spans';
 import type { DownloadManager } from '../download/download-manager.js';
+import { deliver } from '../download/delivery.js';
 import { requestOfLight } from '../download/download-request.js';
 import { isContentGone, type OutputRequest, type OutputWriter } from '../download/output.js';
 import type { DownloadObserver, DownloadResult } from '../download/task-run.js';
@@ -25,6 +27,7 @@ export interface LightServiceOptions {
   readonly downloads: DownloadManager;
   readonly outputs: OutputWriter;
   readonly blockList: () => BlockList;
+  readonly log: Logger;
   /** Whether this process may give files to other owners. */
   readonly mayChangeOwner: boolean;
 }
@@ -78,9 +81,13 @@ export class LightService implements LightHandler {
         progress.touch();
       },
     };
+    const again = (): DownloadObserver => {
+      Object.assign(traffic, noTraffic());
+      return { piece: (record, origin) => observer.piece?.(record, origin) };
+    };
     const fetch = async (): Promise<[DownloadResult, DoneMessage['outcome']]> => {
       const result = await downloads.download(request, observer, signal);
-      return [result, await outputs.deliver(result, light.digest, output, signal)];
+      return deliver(result, { request, digest: light.digest, output, again }, this.options, signal);
     };
     try {
       const [result, outcome] = await fetch().catch((error: unknown) => {
