@@ -4,7 +4,7 @@ import { type DynamicModule, type INestMicroservice, Module } from '@nestjs/comm
 import { NestFactory } from '@nestjs/core';
 import { extJobs, extPush, extRecords, extSource, fastSchedulerService } from '@dragonfly/proto';
 import { AddressGuard } from '@dragonfly/registry';
-import { directMethod, hostPort } from '@dragonfly/rpc';
+import { directStream, hostPort } from '@dragonfly/rpc';
 import { callMetrics } from '@dragonfly/rpc/metrics';
 import { GrpcExceptionFilter, type NestGrpcOptions, nestGrpcOptions } from '@dragonfly/rpc/nest';
 import { type Clock, systemClock } from '@dragonfly/scheduling';
@@ -139,7 +139,7 @@ export class SchedulerApp {
           { definition: extPush.PushServiceService, name: 'dragonfly.ext.v1.PushService' },
         ],
         directStreams: [
-          directMethod(fastSchedulerService.announcePeer, (stream) => {
+          directStream(fastSchedulerService.announcePeer, (stream) => {
             core.announcePeer(stream);
           }),
         ],

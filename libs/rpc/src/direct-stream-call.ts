@@ -3,7 +3,8 @@ import { Metadata, type MethodDefinition, status as Status } from '@grpc/grpc-js
 import type { DeepPartial } from '@dragonfly/proto';
 import type { MethodCounts } from './call-counts.js';
 import type { RpcLog } from './log.js';
-import { type CallStatus, callStatus, statusOfError, trailersOf } from './status.js';
+import { SendingStream } from './sending-stream.js';
+import { type CallStatus, callStatus, trailersOf } from './status.js';
 import type { StreamCall } from './stream-call.js';
 
 /** Before each message: whether it is compressed, and its length. */
@@ -33,12 +34,9 @@ export interface DirectRules {
 }
 
 /** A bidirectional call on a stream of `node:http2`, without a library in between. Response headers go out at once. */
-export class DirectStreamCall<Req, Res> implements StreamCall<Req, Res> {
+export class DirectStreamCall<Req, Res> extends SendingStream<Res> implements StreamCall<Req, Res> {
   private messageListener: ((message: Req) => void) | undefined;
   private endListener: (() => void) | undefined;
-  private cancelListener: (() => void) | undefined;
-  private isFinished = false;
-  private isCancelled = false;
   private isPaused = false;
   /** Bytes that were not handed over: of an incomplete message, or of those behind the one at a pause. */
   private rest: Buffer[] = [];
@@ -46,8 +44,6 @@ export class DirectStreamCall<Req, Res> implements StreamCall<Req, Res> {
   /** With so many there is a message. */
   private neededBytes = PREFIX_BYTES;
   private status: CallStatus | undefined;
-  private controller: AbortController | undefined;
-  private waiting: (() => void)[] = [];
 
   constructor(
     private readonly stream: ServerHttp2Stream,
@@ -56,6 +52,7 @@ export class DirectStreamCall<Req, Res> implements StreamCall<Req, Res> {
     private readonly counts: MethodCounts | undefined,
     private readonly rules: DirectRules,
   ) {
+    super();
     stream.respond(RESPONSE_HEADERS, RESPONSE_OPTIONS);
     stream.on('data', (chunk: Buffer) => {
       this.rest.push(chunk);
@@ -76,7 +73,9 @@ export class DirectStreamCall<Req, Res> implements StreamCall<Req, Res> {
     stream.on('close', () => {
       if (this.isOver) return;
       this.counts?.end(Status.CANCELLED);
-      this.cancelled();
+      this.keep(undefined);
+      this.markCancelled();
+      this.tellCancelled();
     });
   }
 
@@ -93,26 +92,12 @@ export class DirectStreamCall<Req, Res> implements StreamCall<Req, Res> {
     return metadata;
   }
 
-  get signal(): AbortSignal {
-    this.controller ??= new AbortController();
-    if (this.isCancelled) this.controller.abort();
-    return this.controller.signal;
-  }
-
-  get isOver(): boolean {
-    return this.isFinished || this.isCancelled;
-  }
-
   onMessage(listener: (message: Req) => void): void {
     this.messageListener = listener;
   }
 
   onEnd(listener: () => void): void {
     this.endListener = listener;
-  }
-
-  onCancel(listener: () => void): void {
-    this.cancelListener = listener;
   }
 
   pause(): void {
@@ -149,45 +134,23 @@ export class DirectStreamCall<Req, Res> implements StreamCall<Req, Res> {
     return this.stream.write(frame);
   }
 
-  async whenWritable(): Promise<void> {
-    if (this.isOver || !this.stream.writableNeedDrain) return;
-    await new Promise<void>((resolve) => this.waiting.push(resolve));
+  protected get methodPath(): string {
+    return this.method.path;
   }
 
-  async sendWhenWritable(message: DeepPartial<Res>): Promise<void> {
-    if (!this.send(message)) await this.whenWritable();
-  }
-
-  end(): void {
-    this.finish(undefined);
-  }
-
-  fail(status: Status, message: string, detailsBytes?: Uint8Array): void {
-    this.finish(callStatus(status, message, detailsBytes));
-  }
-
-  failWith(error: unknown, log: RpcLog): void {
-    // After a cancel most errors are its consequence; there is nobody left to tell.
-    if (!this.isOver) this.finish(statusOfError(error, this.method.path, log));
-  }
-
-  /** @param status undefined for OK */
-  private finish(status: CallStatus | undefined): void {
-    if (this.isOver) return;
-    this.isFinished = true;
-    this.endStream(status);
-    this.wake();
+  protected isFull(): boolean {
+    return this.stream.writableNeedDrain;
   }
 
   /** Ends the call for a reason that its handler does not know: to the handler it is cancelled. */
   private refuse(status: CallStatus): void {
     if (this.isOver) return;
-    this.isCancelled = true;
-    this.endStream(status);
-    process.nextTick(() => this.cancelled());
+    this.markCancelled();
+    this.close(status);
+    process.nextTick(() => this.tellCancelled());
   }
 
-  private endStream(status: CallStatus | undefined): void {
+  protected close(status: CallStatus | undefined): void {
     this.status = status;
     this.keep(undefined);
     this.counts?.end(status?.code ?? Status.OK);
@@ -195,14 +158,6 @@ export class DirectStreamCall<Req, Res> implements StreamCall<Req, Res> {
     // What still comes is of no interest, but has to be read.
     if (this.isPaused) this.stream.resume();
     this.isPaused = false;
-  }
-
-  private cancelled(): void {
-    this.isCancelled = true;
-    this.keep(undefined);
-    this.controller?.abort();
-    this.wake();
-    this.cancelListener?.();
   }
 
   /** Hands over the messages that are there whole, and keeps what is left. */
@@ -256,10 +211,6 @@ export class DirectStreamCall<Req, Res> implements StreamCall<Req, Res> {
   /** A listener may pause, which a compiler that has just seen it unpaused does not expect. */
   private mayBePaused(): boolean {
     return this.isPaused;
-  }
-
-  private wake(): void {
-    for (const resolve of this.waiting.splice(0)) resolve();
   }
 }
 

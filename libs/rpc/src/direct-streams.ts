@@ -14,18 +14,18 @@ import type { StreamCall } from './stream-call.js';
  */
 
 /** A bidirectional method that is served without the library. */
-export interface DirectMethod {
+export interface DirectStream {
   readonly definition: MethodDefinition<unknown, unknown>;
   /** Installs its listeners at once; what it throws fails the call. */
   readonly serve: (stream: StreamCall<unknown, unknown>) => void | Promise<void>;
 }
 
 /** The same handler must be registered with the server besides, for the streams that go the usual way. */
-export function directMethod<Req, Res>(
+export function directStream<Req, Res>(
   definition: MethodDefinition<Req, Res>,
   serve: (stream: StreamCall<Req, Res>) => void | Promise<void>,
-): DirectMethod {
-  return { definition, serve } as unknown as DirectMethod;
+): DirectStream {
+  return { definition, serve } as unknown as DirectStream;
 }
 
 const taken = new WeakSet<Http2Server>();
@@ -34,7 +34,7 @@ const taken = new WeakSet<Http2Server>();
  * Serves these methods on every HTTP/2 server that the library has made so far.
  * @returns false when the library does not show them: it serves the methods itself
  */
-export function serveDirectly(server: Server, methods: readonly DirectMethod[], rules: DirectRules): boolean {
+export function serveDirectly(server: Server, methods: readonly DirectStream[], rules: DirectRules): boolean {
   const { http2Servers } = server as unknown as { http2Servers?: ReadonlyMap<Http2Server, unknown> };
   if (typeof http2Servers?.keys !== 'function') return false;
   const byPath = new Map(methods.map((method) => [method.definition.path, method]));
@@ -48,7 +48,7 @@ export function serveDirectly(server: Server, methods: readonly DirectMethod[], 
 
 type StreamListener = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, ...rest: unknown[]) => void;
 
-function takeStreams(http2Server: Http2Server, methods: ReadonlyMap<string, DirectMethod>, rules: DirectRules): void {
+function takeStreams(http2Server: Http2Server, methods: ReadonlyMap<string, DirectStream>, rules: DirectRules): void {
   const others = http2Server.listeners('stream') as StreamListener[];
   http2Server.removeAllListeners('stream');
   http2Server.on('stream', (stream, headers, ...rest) => {
@@ -68,7 +68,7 @@ function isPlain(headers: IncomingHttpHeaders): boolean {
 function serve(
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
-  method: DirectMethod,
+  method: DirectStream,
   rules: DirectRules,
 ): void {
   const counts = rules.countsOf(method.definition);

@@ -1,6 +1,6 @@
 import type { ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
 import { DfError } from '@dragonfly/errors';
-import type { DirectMethod } from './direct-streams.js';
+import type { DirectStream } from './direct-streams.js';
 import { streamHandlerOf } from './handle.js';
 import { ServerCore, type ServerSettings } from './server-core.js';
 
@@ -31,7 +31,7 @@ export class GrpcServer {
    */
   static async start(options: GrpcServerOptions): Promise<GrpcServer> {
     const definitions = new Map(options.services.map(({ service }) => [serviceName(service), service]));
-    const directStreams = options.servesStreamsDirectly === true ? options.services.flatMap(directMethodsOf) : [];
+    const directStreams = options.servesStreamsDirectly === true ? options.services.flatMap(directStreamsOf) : [];
     const core = new ServerCore({ ...options, directStreams }, definitions);
     for (const { service, implementation } of options.services) core.server.addService(service, implementation);
     return new GrpcServer(core, await core.listen());
@@ -48,7 +48,7 @@ export class GrpcServer {
   }
 }
 
-function directMethodsOf({ service, implementation }: GrpcServiceBinding): DirectMethod[] {
+function directStreamsOf({ service, implementation }: GrpcServiceBinding): DirectStream[] {
   return Object.entries(service).flatMap(([name, definition]) => {
     const handler = implementation[name];
     const serve = handler === undefined ? undefined : streamHandlerOf(handler);

@@ -8,14 +8,9 @@ import type {
 } from '@grpc/grpc-js';
 import type { DeepPartial } from '@dragonfly/proto';
 import type { RpcLog } from './log.js';
+import { type ServerStreamOptions, serverStreamOf, streamCallOf } from './grpc-js-streams.js';
 import { statusOfError } from './status.js';
-import {
-  type ServerStream,
-  type ServerStreamOptions,
-  serverStreamOf,
-  type StreamCall,
-  streamCallOf,
-} from './stream-call.js';
+import type { ServerStream, StreamCall } from './stream-call.js';
 
 /** What a handler may know about its call. */
 export interface CallContext {

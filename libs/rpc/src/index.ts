@@ -7,7 +7,8 @@ export type { CallCounts } from './call-counts.js';
 export { spanOptions } from './call-spans.js';
 export { type ClientConstructor, createGrpcClient, type GrpcClientOptions } from './client.js';
 export { BidiCall, type BidiMethod, readStream, type ReadStreamOptions } from './client-stream.js';
-export { directMethod, type DirectMethod } from './direct-streams.js';
+export { directStream, type DirectStream } from './direct-streams.js';
+export type { ServerStreamOptions } from './grpc-js-streams.js';
 export { GrpcServer, type GrpcServerOptions, type GrpcServiceBinding } from './grpc-server.js';
 export { type CallContext, handleBidi, handleServerStream, handleUnary, serveStream } from './handle.js';
 export * from './limits.js';
@@ -16,13 +17,7 @@ export { decodeOriginDetails, encodeOriginDetails, type OriginDetails } from './
 export type { ServerSettings } from './server-core.js';
 export { type SharedClient, SharedClients } from './shared-clients.js';
 export { callStatus, type CallStatus, STATUS_DETAILS_KEY, statusOfError } from './status.js';
-export {
-  type ServerStream,
-  type ServerStreamOptions,
-  serverStreamOf,
-  type StreamCall,
-  streamCallOf,
-} from './stream-call.js';
+export type { ServerStream, StreamCall } from './stream-call.js';
 export {
   CERTIFICATE_CHECK_INTERVAL_MS,
   type CertificateFiles,

@@ -1,7 +1,8 @@
 import type { Metadata, ServerWritableStream } from '@grpc/grpc-js';
-import type { CallContext } from './handle.js';
-import { type ServerStream, type ServerStreamOptions, serverStreamOf } from './stream-call.js';
 import { defer, ignoreElements, type Observable } from 'rxjs';
+import type { CallContext } from './handle.js';
+import { type ServerStreamOptions, serverStreamOf } from './grpc-js-streams.js';
+import type { ServerStream } from './stream-call.js';
 
 /**
  * Answers a server-streaming method whose messages go out through the raw call, with its flow control: Nest would keep

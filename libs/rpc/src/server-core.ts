@@ -12,7 +12,7 @@ import { type Address, grpcTarget, parseAddress, prepareUnixSocket } from './add
 import { closeAnsweredStreams } from './answered-streams.js';
 import { type CallCounts, countingInterceptor } from './call-counts.js';
 import { serverSpans } from './call-spans.js';
-import { type DirectMethod, serveDirectly } from './direct-streams.js';
+import { type DirectStream, serveDirectly } from './direct-streams.js';
 import { exemptFromTimeout, proveTimeoutCure } from './deadline-header.js';
 import {
   rateLimitInterceptor,
@@ -50,7 +50,7 @@ export interface ServerSettings {
   /** Counts the calls; several servers may share it. */
   readonly counts?: CallCounts;
   /** Methods whose streams are served without the library; their handlers are registered all the same. */
-  readonly directStreams?: readonly DirectMethod[];
+  readonly directStreams?: readonly DirectStream[];
   /** File mode of unix sockets: who may connect. @default 0o660 */
   readonly socketMode?: number;
 }
