@@ -6,9 +6,10 @@ import { crc32Digest } from '@dragonfly/ids';
 import { commonV2, dfdaemonV2 } from '@dragonfly/proto';
 import { GrpcServer, handleServerStream } from '@dragonfly/rpc';
 import { silentLogger } from '@dragonfly/telemetry';
-import { Content, CountingOrigin, freePort, tempDir, waitFor, type TempDir } from '@dragonfly/testkit';
+import { Content, CountingOrigin, freePort, waitFor, type TempDir } from '@dragonfly/testkit';
 import { crc32, VortexServer } from '@dragonfly/vortex';
 import { TestDaemon, type TestDaemonOptions } from './test-daemon.js';
+import { TestNetwork } from './test-network.js';
 import { backToSource, TestScheduler, type Answer } from './test-scheduler.js';
 
 jest.setTimeout(60_000);
@@ -17,30 +18,20 @@ const MIB = 1024 * 1024;
 const PIECE = 4 * MIB;
 const CONTENT = new Content(5 * PIECE);
 
+let network: TestNetwork;
 let dir: TempDir;
 let origin: CountingOrigin;
 let scheduler: TestScheduler;
-let closing: (() => Promise<unknown>)[];
 
 beforeEach(async () => {
-  dir = tempDir('peer');
-  origin = await CountingOrigin.start();
-  scheduler = await TestScheduler.start();
-  closing = [];
+  network = await TestNetwork.start();
+  ({ dir, origin, scheduler } = network);
 });
 
-afterEach(async () => {
-  for (const close of closing.reverse()) await close();
-  await scheduler.stop();
-  await origin.close();
-  dir.remove();
-});
+afterEach(() => network.stop());
 
-async function daemon(name: string, options: Partial<TestDaemonOptions> = {}): Promise<TestDaemon> {
-  const started = await TestDaemon.start({ dir, name, schedulers: [scheduler.address], ...options });
-  closing.push(() => started.stop());
-  return started;
-}
+const daemon = (name: string, options?: Partial<TestDaemonOptions>): Promise<TestDaemon> =>
+  network.daemon(name, options);
 
 async function expectContent(file: string, content = CONTENT): Promise<void> {
   const hash = createHash('sha256').update(await readFile(dir.file(file)));
@@ -106,7 +97,7 @@ async function parentThatServes(name: string, content: Content, goodPieces = Inf
       },
     ],
   });
-  closing.push(async () => {
+  network.closeAfterwards(async () => {
     await grpc.stop(0);
     await pieces.close();
   });
@@ -278,7 +269,7 @@ describe('schedulers', () => {
     const child = await daemon('child');
     const { port } = scheduler;
     await scheduler.stop();
-    closing.push(await muteServer(port));
+    network.closeAfterwards(await muteServer(port));
     const startedAt = performance.now();
     const done = await child.get({ url, output: dir.file('child.out'), schedulingPolicy: 'always' });
     expect(done.traffic.fromSource).toBe(100);
@@ -323,7 +314,7 @@ describe('schedulers', () => {
   it('that are the second on the ring take a download over when the first is dead', async () => {
     const url = origin.put('/file', CONTENT);
     const second = await TestScheduler.start();
-    closing.push(() => second.stop());
+    network.closeAfterwards(() => second.stop());
     const child = await daemon('child', { schedulers: [scheduler.address, second.address] });
     await scheduler.stop();
     await child.get({ url, output: dir.file('child.out') });
@@ -399,7 +390,7 @@ describe('back-to-source', () => {
       name: 'child',
       settings: { DRAGONFLY_SCHEDULER__ADDRS: `["127.0.0.1:${port}"]` },
     });
-    closing.push(() => child.stop());
+    network.closeAfterwards(() => child.stop());
     const done = await child.get({ url, output: dir.file('child.out') });
     expect(done.traffic.fromSource).toBe(CONTENT.lengthBytes);
     expect(child.engine.readiness.snapshot().conditions['scheduler-available']).toMatchObject({ ok: false });

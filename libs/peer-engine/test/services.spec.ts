@@ -4,10 +4,11 @@ import { Metadata, type ServiceError } from '@grpc/grpc-js';
 import { taskIdOfUrl } from '@dragonfly/ids';
 import { commonV2, dfdaemonV2, type Empty } from '@dragonfly/proto';
 import { readStream, unary } from '@dragonfly/rpc';
-import { Content, CountingOrigin, tempDir, waitFor, type TempDir } from '@dragonfly/testkit';
+import { Content, CountingOrigin, waitFor, type TempDir } from '@dragonfly/testkit';
 import { crc32 } from '@dragonfly/vortex';
 import { SEED_PROFILE } from '../src/index.js';
-import { TestDaemon, type TestDaemonOptions } from './test-daemon.js';
+import type { TestDaemon, TestDaemonOptions } from './test-daemon.js';
+import { TestNetwork } from './test-network.js';
 import { TestScheduler } from './test-scheduler.js';
 
 jest.setTimeout(60_000);
@@ -17,40 +18,30 @@ const PIECE = 4 * MIB;
 const CONTENT = new Content(2 * PIECE + 10);
 const DEADLINE = { deadlineMs: 10_000 };
 
+let network: TestNetwork;
 let dir: TempDir;
 let origin: CountingOrigin;
 let scheduler: TestScheduler;
-let closing: (() => Promise<unknown> | void)[];
 
 beforeEach(async () => {
-  dir = tempDir('peer');
-  origin = await CountingOrigin.start();
-  scheduler = await TestScheduler.start();
-  closing = [];
+  network = await TestNetwork.start();
+  ({ dir, origin, scheduler } = network);
 });
 
-afterEach(async () => {
-  for (const close of closing.reverse()) await close();
-  await scheduler.stop();
-  await origin.close();
-  dir.remove();
-});
+afterEach(() => network.stop());
 
-async function daemon(name: string, options: Partial<TestDaemonOptions> = {}): Promise<TestDaemon> {
-  const started = await TestDaemon.start({ dir, name, schedulers: [scheduler.address], ...options });
-  closing.push(() => started.stop());
-  return started;
-}
+const daemon = (name: string, options?: Partial<TestDaemonOptions>): Promise<TestDaemon> =>
+  network.daemon(name, options);
 
 function downloads(of: TestDaemon): dfdaemonV2.DfdaemonDownloadClient {
   const client = of.downloadClient();
-  closing.push(() => client.close());
+  network.closeAfterwards(() => client.close());
   return client;
 }
 
 function uploads(of: TestDaemon): dfdaemonV2.DfdaemonUploadClient {
   const client = of.uploadClient();
-  closing.push(() => client.close());
+  network.closeAfterwards(() => client.close());
   return client;
 }
 

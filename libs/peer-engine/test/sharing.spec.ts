@@ -1,8 +1,9 @@
 import { readdirSync, rmSync } from 'node:fs';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { jest } from '@jest/globals';
-import { Content, CountingOrigin, tempDir, waitFor, type TempDir } from '@dragonfly/testkit';
-import { TestDaemon, type TestDaemonOptions } from './test-daemon.js';
+import { Content, CountingOrigin, waitFor, type TempDir } from '@dragonfly/testkit';
+import type { TestDaemon, TestDaemonOptions } from './test-daemon.js';
+import { TestNetwork } from './test-network.js';
 import { TestScheduler } from './test-scheduler.js';
 
 jest.setTimeout(60_000);
@@ -10,30 +11,20 @@ jest.setTimeout(60_000);
 const MIB = 1024 * 1024;
 const CONTENT = new Content(20 * MIB);
 
+let network: TestNetwork;
 let dir: TempDir;
 let origin: CountingOrigin;
 let scheduler: TestScheduler;
-let daemons: TestDaemon[];
 
 beforeEach(async () => {
-  dir = tempDir('peer');
-  origin = await CountingOrigin.start();
-  scheduler = await TestScheduler.start();
-  daemons = [];
+  network = await TestNetwork.start();
+  ({ dir, origin, scheduler } = network);
 });
 
-afterEach(async () => {
-  await Promise.all(daemons.map((daemon) => daemon.stop()));
-  await scheduler.stop();
-  await origin.close();
-  dir.remove();
-});
+afterEach(() => network.stop());
 
-async function daemon(name: string, options: Partial<TestDaemonOptions> = {}): Promise<TestDaemon> {
-  const started = await TestDaemon.start({ dir, name, schedulers: [scheduler.address], ...options });
-  daemons.push(started);
-  return started;
-}
+const daemon = (name: string, options?: Partial<TestDaemonOptions>): Promise<TestDaemon> =>
+  network.daemon(name, options);
 
 describe('requests for one task', () => {
   it('share one download', async () => {

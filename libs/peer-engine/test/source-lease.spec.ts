@@ -2,10 +2,11 @@ import { jest } from '@jest/globals';
 import { schedulerV2 } from '@dragonfly/proto';
 import { createGrpcClient } from '@dragonfly/rpc';
 import { silentLogger } from '@dragonfly/telemetry';
-import { Content, CountingOrigin, tempDir, waitFor, type TempDir } from '@dragonfly/testkit';
+import { Content, CountingOrigin, waitFor, type TempDir } from '@dragonfly/testkit';
 import { SchedulerLink } from '../src/scheduler/scheduler-link.js';
 import { SourceHold } from '../src/source/source-hold.js';
-import { TestDaemon, type TestDaemonOptions } from './test-daemon.js';
+import type { TestDaemon, TestDaemonOptions } from './test-daemon.js';
+import { TestNetwork } from './test-network.js';
 import { backToSource, TestScheduler, type Tell } from './test-scheduler.js';
 
 jest.setTimeout(60_000);
@@ -14,35 +15,26 @@ const MIB = 1024 * 1024;
 const SMALL = new Content(2 * MIB);
 const CONTENT = new Content(20 * MIB);
 
+let network: TestNetwork;
 let dir: TempDir;
 let origin: CountingOrigin;
 let scheduler: TestScheduler;
-let daemons: TestDaemon[];
 
 beforeEach(async () => {
-  dir = tempDir('lease');
-  origin = await CountingOrigin.start();
-  daemons = [];
+  network = await TestNetwork.start();
+  ({ dir, origin, scheduler } = network);
 });
 
-afterEach(async () => {
-  await Promise.all(daemons.map((daemon) => daemon.stop()));
-  await scheduler.stop();
-  await origin.close();
-  dir.remove();
-});
+afterEach(() => network.stop());
 
-async function aDaemon(name: string, options: Partial<TestDaemonOptions> = {}): Promise<TestDaemon> {
-  const started = await TestDaemon.start({ dir, name, schedulers: [scheduler.address], ...options });
-  daemons.push(started);
-  return started;
-}
+const aDaemon = (name: string, options?: Partial<TestDaemonOptions>): Promise<TestDaemon> =>
+  network.daemon(name, options);
 
 const grantAll = (_request: unknown, tell: Tell): void => tell({ granted: true, reportInterval: { seconds: 5n } });
 
 describe('a daemon that is about to read a source', () => {
   it('asks first, also for a small file past the scheduler, and announces what it has got', async () => {
-    scheduler = await TestScheduler.start(0, grantAll);
+    scheduler = await network.replaceScheduler(grantAll);
     const url = origin.put('/small', SMALL);
     const daemon = await aDaemon('a');
     await daemon.get({ url, output: dir.file('out') });
@@ -53,7 +45,7 @@ describe('a daemon that is about to read a source', () => {
 
   it('asks the scheduler for parents when another host reads it', async () => {
     let reader = '';
-    scheduler = await TestScheduler.start(0, ({ hostId }, tell) => {
+    scheduler = await network.replaceScheduler(({ hostId }, tell) => {
       reader ||= hostId;
       tell(hostId === reader ? { granted: true } : { granted: false, reason: 'taken' });
     });
@@ -67,7 +59,7 @@ describe('a daemon that is about to read a source', () => {
 
   it('asks again until the source is free when nobody else can serve it', async () => {
     let asked = 0;
-    scheduler = await TestScheduler.start(0, (_request, tell) => {
+    scheduler = await network.replaceScheduler((_request, tell) => {
       asked += 1;
       tell(asked < 3 ? { granted: false, reason: 'the origin is busy' } : { granted: true });
     });
@@ -80,7 +72,7 @@ describe('a daemon that is about to read a source', () => {
 
   it('keeps to the number of requests and bytes that it is allowed, and to changes of that', async () => {
     const told: Tell[] = [];
-    scheduler = await TestScheduler.start(0, (_request, tell) => {
+    scheduler = await network.replaceScheduler((_request, tell) => {
       told.push(tell);
       tell({ granted: true, concurrentRequests: 1, bytesPerSecond: BigInt(8 * MIB) });
     });
@@ -100,7 +92,7 @@ describe('a daemon that is about to read a source', () => {
 
   it('stops reading when the lease is taken away, and goes on where it stopped when it has it again', async () => {
     const told: Tell[] = [];
-    scheduler = await TestScheduler.start(0, (_request, tell) => {
+    scheduler = await network.replaceScheduler((_request, tell) => {
       told.push(tell);
       tell({ granted: true });
     });
@@ -115,7 +107,6 @@ describe('a daemon that is about to read a source', () => {
   });
 
   it('asks a scheduler of the plain protocol once, and goes as it is told', async () => {
-    scheduler = await TestScheduler.start();
     scheduler.policy = backToSource;
     const daemon = await aDaemon('a');
     for (const name of ['/one', '/two']) {
@@ -145,7 +136,7 @@ describe('a daemon without any scheduler that it can reach', () => {
   };
 
   it('leaves the source alone when it is told to', async () => {
-    scheduler = await TestScheduler.start(0, grantAll);
+    scheduler = await network.replaceScheduler(grantAll);
     const url = origin.put('/file', CONTENT);
     const daemon = await aDaemon('a', { settings: FORBID });
     await scheduler.stop();
@@ -157,7 +148,7 @@ describe('a daemon without any scheduler that it can reach', () => {
   });
 
   it('waits for one that was lost in the middle, and asks it', async () => {
-    scheduler = await TestScheduler.start(0, grantAll);
+    scheduler = await network.replaceScheduler(grantAll);
     scheduler.policy = () => 'silence';
     const url = origin.put('/file', CONTENT);
     const daemon = await aDaemon('a');
@@ -176,7 +167,7 @@ describe('a daemon without any scheduler that it can reach', () => {
 
 describe('news of a scheduler', () => {
   it('bring a second parent to a download that has a slow one, and that takes its share', async () => {
-    scheduler = await TestScheduler.start(0, grantAll);
+    scheduler = await network.replaceScheduler(grantAll);
     const url = origin.put('/file', CONTENT);
     const slow = await aDaemon('slow', { settings: { DRAGONFLY_UPLOAD__BANDWIDTH_LIMIT: '1MiB' } });
     const fast = await aDaemon('fast');

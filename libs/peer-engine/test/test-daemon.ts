@@ -17,6 +17,8 @@ export interface TestDaemonOptions {
 
 /** A whole daemon in this process, on free ports and a directory of its own, with a plain gRPC server. */
 export class TestDaemon {
+  private stopped: Promise<void> | undefined;
+
   private constructor(
     readonly engine: PeerEngine,
     readonly config: DaemonConfig,
@@ -85,7 +87,13 @@ export class TestDaemon {
     return createGrpcClient(dfdaemonV2.DfdaemonUploadClient, `127.0.0.1:${this.uploadPort}`);
   }
 
-  async stop(): Promise<void> {
+  /** May be called again. */
+  stop(): Promise<void> {
+    this.stopped ??= this.stopOnce();
+    return this.stopped;
+  }
+
+  private async stopOnce(): Promise<void> {
     await this.engine.stop();
     await Promise.all(this.servers.map((server) => server.stop(0)));
   }

@@ -3,9 +3,10 @@ import { createReadStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { jest } from '@jest/globals';
 import { commonV2 } from '@dragonfly/proto';
-import { Content, CountingOrigin, tempDir, waitFor, type TempDir } from '@dragonfly/testkit';
+import { Content, CountingOrigin, waitFor, type TempDir } from '@dragonfly/testkit';
 import { PEER_PROFILE, SEED_PROFILE } from '../src/index.js';
-import { TestDaemon, type TestDaemonOptions } from './test-daemon.js';
+import type { TestDaemon, TestDaemonOptions } from './test-daemon.js';
+import { TestNetwork } from './test-network.js';
 import { TestScheduler } from './test-scheduler.js';
 
 jest.setTimeout(60_000);
@@ -13,30 +14,20 @@ jest.setTimeout(60_000);
 const MIB = 1024 * 1024;
 const CONTENT = new Content(25 * MIB + 123);
 
+let network: TestNetwork;
 let dir: TempDir;
 let origin: CountingOrigin;
 let scheduler: TestScheduler;
-let daemons: TestDaemon[];
 
 beforeEach(async () => {
-  dir = tempDir('peer');
-  origin = await CountingOrigin.start();
-  scheduler = await TestScheduler.start();
-  daemons = [];
+  network = await TestNetwork.start();
+  ({ dir, origin, scheduler } = network);
 });
 
-afterEach(async () => {
-  await Promise.all(daemons.map((daemon) => daemon.stop()));
-  await scheduler.stop();
-  await origin.close();
-  dir.remove();
-});
+afterEach(() => network.stop());
 
-async function daemon(name: string, options: Partial<TestDaemonOptions> = {}): Promise<TestDaemon> {
-  const started = await TestDaemon.start({ dir, name, schedulers: [scheduler.address], ...options });
-  daemons.push(started);
-  return started;
-}
+const daemon = (name: string, options?: Partial<TestDaemonOptions>): Promise<TestDaemon> =>
+  network.daemon(name, options);
 
 async function sha256Of(file: string): Promise<string> {
   const hash = createHash('sha256');
@@ -136,7 +127,6 @@ describe('a finished task', () => {
     expect(whole.contentLength).toBe(CONTENT.lengthBytes);
     expect(origin.bodyBytesSent('/file')).toBe(CONTENT.lengthBytes);
     await a.stop();
-    daemons = [];
     const again = await daemon('a', { schedulers: [], settings });
     const done = await again.get({ url, output: dir.file('2.out') });
     expect(done.traffic.fromLocal).toBe(CONTENT.lengthBytes);
@@ -153,7 +143,6 @@ describe('a finished task', () => {
     cancelled.abort();
     await expect(task).rejects.toMatchObject({ code: 'cancelled' });
     await a.stop();
-    daemons = [];
     origin.put('/file', CONTENT);
     const again = await daemon('a', { schedulers: [], settings });
     const done = await again.get({ url, output: dir.file('2.out') });
@@ -172,7 +161,6 @@ describe('a finished task', () => {
     cancelled.abort();
     await expect(stopped).rejects.toMatchObject({ code: 'cancelled' });
     await a.stop();
-    daemons = [];
     const earlier = scheduler.peers.length;
     const again = await daemon('a', { settings });
     // From now on the origin sends nothing: what is told is what was stored.

@@ -1,9 +1,6 @@
 import { DfError } from '@dragonfly/errors';
-import { PieceStore, type StoredTask } from '@dragonfly/piece-store';
-import { commonV2 } from '@dragonfly/proto';
-import { silentLogger } from '@dragonfly/telemetry';
-import { tempDir, type TempDir } from '@dragonfly/testkit';
 import { crc32 } from '@dragonfly/vortex';
+import { aParent, EmptyTask, sessionOptions, steadyHost } from '../../test/parent-session-setup.js';
 import { ParentSession } from './parent-session.js';
 import type { OfferedPiece, PieceCollector } from './piece-collector.js';
 import type { PieceFetch } from './piece-fetcher.js';
@@ -11,29 +8,13 @@ import type { PieceFetch } from './piece-fetcher.js';
 const PIECE = 4 * 1024 * 1024;
 const PIECES = [0, 1, 2, 3];
 
-let dir: TempDir;
-let store: PieceStore;
-let task: StoredTask;
+let empty: EmptyTask;
 
 beforeEach(async () => {
-  dir = tempDir('session');
-  store = await PieceStore.open({ directory: dir.path, log: silentLogger() });
-  task = await store.getOrCreate('standard', 'a'.repeat(64), {
-    pieceLengthBytes: PIECE,
-    contentLengthBytes: PIECES.length * PIECE,
-    url: 'http://origin/file',
-    filteredQueryParams: [],
-  });
+  empty = await EmptyTask.create(PIECES.length, PIECE);
 });
 
-afterEach(async () => {
-  await store.close();
-  dir.remove();
-});
-
-function aParent(name: string): commonV2.Peer {
-  return commonV2.Peer.fromPartial({ id: name, host: { id: `host-${name}`, ip: '127.0.0.1', port: 1 } });
-}
+afterEach(() => empty.remove());
 
 async function aborted(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return;
@@ -62,40 +43,26 @@ async function bring({ writer, parentId }: PieceFetch): ReturnType<typeof writer
 function aSession(onFirst: () => void): { session: ParentSession; parents: string[]; more: string[] } {
   const parents: string[] = [];
   const more: string[] = [];
-  const session = new ParentSession({
-    task,
-    candidates: [aParent('slow')],
-    pieces: PIECES,
-    concurrency: 2,
-    isSequential: false,
-    collector,
-    fetcher: {
-      fetch: async (request) => {
-        if (request.parentId !== 'slow') return bring(request);
-        onFirst();
-        await aborted(request.signal);
-        request.writer.abort();
-        throw new DfError('cancelled', 'gone');
+  const session = new ParentSession(
+    sessionOptions(empty.task, {
+      candidates: [aParent('slow')],
+      concurrency: 2,
+      collector,
+      fetcher: {
+        fetch: async (request) => {
+          if (request.parentId !== 'slow') return bring(request);
+          onFirst();
+          await aborted(request.signal);
+          request.writer.abort();
+          throw new DfError('cancelled', 'gone');
+        },
       },
-    },
-    hosts: {
-      acquire: () => ({
-        // Without a choice between the two the test would depend on chance.
-        weight: () => 1,
-        isSilent: () => false,
-        heard: () => {},
-        pieceStarted: () => {},
-        pieceEnded: () => {},
-        release: () => {},
-      }),
-    },
-    limiters: [],
-    banned: new Set(),
-    onPiece: ({ parentId }) => parents.push(parentId),
-    onPieceFailed: () => {},
-    onMoreParents: (peers) => more.push(...peers.map(({ id }) => id)),
-    log: silentLogger(),
-  });
+      // Without a choice between the two the test would depend on chance.
+      hosts: { acquire: () => steadyHost(1) },
+      onPiece: ({ parentId }) => parents.push(parentId),
+      onMoreParents: (peers) => more.push(...peers.map(({ id }) => id)),
+    }),
+  );
   return { session, parents, more };
 }
 

@@ -1,36 +1,24 @@
 import { jest } from '@jest/globals';
-import { PieceStore, type StoredTask } from '@dragonfly/piece-store';
 import { commonV2 } from '@dragonfly/proto';
-import { silentLogger } from '@dragonfly/telemetry';
-import { tempDir, type TempDir } from '@dragonfly/testkit';
+import { aParent, EmptyTask, sessionOptions, steadyHost } from '../../test/parent-session-setup.js';
 import { ParentSession } from './parent-session.js';
 import type { PieceFetch } from './piece-fetcher.js';
 import { STARVED_AFTER_MS } from './starved-pieces.js';
 
 const PIECE = 4;
-const PIECES = 4;
+const ALL = [0, 1, 2, 3];
 const LIFE_CHECK_MS = 500;
 
-let dir: TempDir;
-let store: PieceStore;
-let task: StoredTask;
+let empty: EmptyTask;
 
 beforeEach(async () => {
-  dir = tempDir('starved');
-  store = await PieceStore.open({ directory: dir.path, log: silentLogger() });
-  task = await store.getOrCreate('standard', 'a'.repeat(64), {
-    pieceLengthBytes: PIECE,
-    contentLengthBytes: PIECES * PIECE,
-    url: 'http://origin/file',
-    filteredQueryParams: [],
-  });
+  empty = await EmptyTask.create(ALL.length, PIECE);
   jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate', 'queueMicrotask'] });
 });
 
 afterEach(async () => {
   jest.useRealTimers();
-  await store.close();
-  dir.remove();
+  await empty.remove();
 });
 
 type Parent = 'strong' | 'weak';
@@ -45,39 +33,25 @@ class Bench {
 
   /** @param withWeak pieces that the weak parent has as well */
   constructor(withWeak: readonly number[]) {
-    const all = Array.from({ length: PIECES }, (_, number) => number);
-    const session = new ParentSession({
-      task,
-      candidates: ['strong', 'weak'].map((id) => commonV2.Peer.fromPartial({ id, host: { id, ip: '127.0.0.1' } })),
-      pieces: all,
-      concurrency: PIECES,
-      isSequential: true,
-      collector: {
-        collect: async function* ({ id }) {
-          // The strong one is asked before the weak one has told anything.
-          if (id === 'weak') await new Promise(setImmediate);
-          for (const number of id === 'strong' ? all : withWeak) {
-            yield { number, offsetBytes: number * PIECE, lengthBytes: PIECE, host: '127.0.0.1', port: 1 };
-          }
+    const session = new ParentSession(
+      sessionOptions(empty.task, {
+        candidates: [aParent('strong'), aParent('weak')],
+        concurrency: ALL.length,
+        isSequential: true,
+        collector: {
+          collect: async function* ({ id }) {
+            // The strong one is asked before the weak one has told anything.
+            if (id === 'weak') await new Promise(setImmediate);
+            for (const number of id === 'strong' ? ALL : withWeak) {
+              yield { number, offsetBytes: number * PIECE, lengthBytes: PIECE, host: '127.0.0.1', port: 1 };
+            }
+          },
         },
-      },
-      fetcher: { fetch: (request) => this.fetch(request) },
-      hosts: {
-        acquire: (host) => ({
-          weight: () => (host.id === 'strong' ? 1e12 : 1),
-          isSilent: () => false,
-          heard: () => {},
-          pieceStarted: () => {},
-          pieceEnded: () => {},
-          release: () => {},
-        }),
-      },
-      limiters: [],
-      banned: new Set(),
-      onPiece: () => {},
-      onPieceFailed: (number) => this.failed.push(number),
-      log: silentLogger(),
-    });
+        fetcher: { fetch: (request) => this.fetch(request) },
+        hosts: { acquire: (_, peerId) => steadyHost(peerId === 'strong' ? 1e12 : 1) },
+        onPieceFailed: (number) => this.failed.push(number),
+      }),
+    );
     this.outcome = session.run(new AbortController().signal);
   }
 
@@ -144,8 +118,6 @@ class Bench {
     });
   }
 }
-
-const ALL = [0, 1, 2, 3];
 
 describe('a parent that was asked for pieces and sends nothing', () => {
   it('loses them to another that has them, without being blamed, and is not asked again meanwhile', async () => {
