@@ -332,6 +332,7 @@ function attemptServices(
     hearNews: (peerId, target) => membership.pushes.register(peerId, target),
     holdSource: (link, request, signal) => SourceHold.ask(link, request, signal),
     lossPatienceMs: config.scheduler.lossPatience,
+    lookForSchedulers: (signal) => membership.lookForSchedulers(signal),
     maySourceWithoutScheduler: config.download.sourceWithoutScheduler === 'allow',
     hasSchedulers: () => membership.schedulers.isConfigured,
     learnLength: (candidates, taskId, signal) => transfer.learnLength(candidates, taskId, signal),

@@ -4,7 +4,7 @@ import { extNotify, managerV2, schedulerV2, type commonV2 } from '@dragonfly/pro
 import { createGrpcClient, hostPort } from '@dragonfly/rpc';
 import type { Logger, Readiness } from '@dragonfly/telemetry';
 import { HostAnnouncer } from './announce/host-announcer.js';
-import { sleep } from './backoff.js';
+import { sleep, unlessAborted, within } from './backoff.js';
 import type { DaemonConfig } from './config/schema.js';
 import { splitAddress } from './config/sections.js';
 import type { ClusterView, DynconfigSource } from './dynconfig/cluster-view.js';
@@ -26,6 +26,10 @@ import type { LinkTls } from './link-tls.js';
 
 /** A download that comes before the first look at the cluster waits so long for it. */
 const FIRST_VIEW_PATIENCE_MS = 1000;
+/** A manager that is asked for other schedulers must have answered by then, and one of them ... */
+const LOOK_PATIENCE_MS = 3000;
+/** ... and it is asked by downloads only so long after the last scheduler was lost; its list is refreshed anyway. */
+const LOSS_IS_NEWS_MS = 10_000;
 
 export interface ClusterMembershipOptions {
   readonly config: DaemonConfig;
@@ -53,6 +57,8 @@ export class ClusterMembership {
   private dynconfig: Dynconfig | undefined;
   private registration: SeedRegistration | undefined;
   private readonly firstView = new AbortController();
+  /** The schedulers of the latest view are being looked at. */
+  private taking: Promise<void> = Promise.resolve();
   private isAlone = false;
 
   constructor(private readonly options: ClusterMembershipOptions) {
@@ -121,6 +127,26 @@ export class ClusterMembership {
     this.firstView.abort();
   }
 
+  /**
+   * The last scheduler was lost a moment ago: asks the manager at once whether there are others by now, and looks at them.
+   * A cluster whose schedulers are replaced one after the other would else be taken for one without any.
+   * @returns whether a scheduler is usable
+   */
+  async lookForSchedulers(signal: AbortSignal): Promise<boolean> {
+    const { schedulers, dynconfig } = this;
+    if (schedulers.all.length > 0) return true;
+    const { lostAtMs } = schedulers;
+    const isNews = lostAtMs !== undefined && performance.now() - lostAtMs < LOSS_IS_NEWS_MS;
+    if (!isNews || dynconfig === undefined || this.manager === undefined) return false;
+    const looking = async (): Promise<void> => {
+      await dynconfig.refreshNow();
+      // Those that were found dead are looked at again later, by whoever has the time.
+      if (dynconfig.view.schedulers.some((scheduler) => !schedulers.isDown(scheduler))) await this.taking;
+    };
+    await within(unlessAborted(looking(), signal), LOOK_PATIENCE_MS);
+    return schedulers.all.length > 0;
+  }
+
   openConversation(link: SchedulerLink, taskId: string, peerId: string): Conversation {
     const call = link.client.announcePeer();
     for (const event of ['metadata', 'data']) {
@@ -187,7 +213,7 @@ export class ClusterMembership {
         clusterId: 0n,
       },
       onNews: (news) => {
-        if (news.has('config')) this.dynconfig?.refreshNow();
+        if (news.has('config')) void this.dynconfig?.refreshNow();
         if (news.has('certificates')) void this.options.tls.keeper?.refresh();
       },
       log,
@@ -203,7 +229,7 @@ export class ClusterMembership {
       alone: 'neither manager nor schedulers configured: working alone',
     };
     readiness.set('dynconfig', true, details[origin]);
-    void this.schedulers
+    this.taking = this.schedulers
       .update(view.schedulers)
       .catch((error: unknown) => {
         log.error({ err: error }, 'cannot take over the list of schedulers');

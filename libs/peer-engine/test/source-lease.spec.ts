@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { jest } from '@jest/globals';
 import { schedulerV2 } from '@dragonfly/proto';
 import { createGrpcClient } from '@dragonfly/rpc';
@@ -6,6 +7,7 @@ import { Content, CountingOrigin, waitFor, type TempDir } from '@dragonfly/testk
 import { SchedulerLink } from '../src/scheduler/scheduler-link.js';
 import { SourceHold } from '../src/source/source-hold.js';
 import type { TestDaemon, TestDaemonOptions } from './test-daemon.js';
+import { TestManager } from './test-manager.js';
 import { TestNetwork } from './test-network.js';
 import { backToSource, TestScheduler, type Tell } from './test-scheduler.js';
 
@@ -96,7 +98,7 @@ describe('a daemon that is about to read a source', () => {
       told.push(tell);
       tell({ granted: true });
     });
-    const url = origin.put('/file', { content: CONTENT, bytesPerSecond: 4 * MIB });
+    const url = origin.put('/file', { content: CONTENT, bytesPerSecond: MIB / 2 });
     const daemon = await aDaemon('a');
     const download = daemon.get({ url, output: dir.file('out') });
     await waitFor(() => origin.bodyBytesSent('/file') > MIB, { what: 'the first bytes', intervalMs: 5 });
@@ -162,6 +164,68 @@ describe('a daemon without any scheduler that it can reach', () => {
     await download;
     expect(scheduler.peers.at(-1)).toMatchObject({ hostId: daemon.hostId, end: 'finished' });
     expect(scheduler.holds).toHaveLength(1);
+  });
+
+  it('tells the first one that appears what it reads, so that nobody else begins', async () => {
+    scheduler = await TestScheduler.start(0, grantAll);
+    const url = origin.put('/file', { content: CONTENT, bytesPerSecond: MIB / 2 });
+    const daemon = await aDaemon('a');
+    const { port } = scheduler;
+    await scheduler.stop();
+    scheduler.hosts.clear();
+    await waitFor(() => !daemon.engine.readiness.ready, { what: 'the daemon to notice' });
+    const download = daemon.get({ url, output: dir.file('out') });
+    await waitFor(() => origin.bodyBytesSent('/file') > MIB, { what: 'the source to be read' });
+    scheduler.policy = backToSource;
+    await scheduler.serve(port);
+    await download;
+    const [told] = scheduler.peers;
+    expect(told).toMatchObject({ hostId: daemon.hostId, end: 'finished' });
+    expect(told?.reports[0]).toMatchObject({ value: { download: { needBackToSource: true } } });
+    expect(scheduler.reportsOf(daemon.hostId, 'downloadPieceBackToSourceFinishedRequest')).toHaveLength(5);
+    expect(scheduler.holds).toHaveLength(1);
+    expect(origin.bodyBytesSent('/file')).toBe(CONTENT.lengthBytes);
+  });
+
+  it('stops reading when the first one that appears knows who has the content', async () => {
+    scheduler = await TestScheduler.start(0, grantAll);
+    const url = origin.put('/file', CONTENT);
+    const holder = await aDaemon('holder');
+    await holder.get({ url, output: dir.file('holder.out') });
+    const daemon = await aDaemon('a');
+    const { port } = scheduler;
+    await scheduler.stop();
+    await waitFor(() => !daemon.engine.readiness.ready, { what: 'the daemon to notice' });
+    origin.put('/file', { content: CONTENT, bytesPerSecond: MIB / 2 });
+    const download = daemon.get({ url, output: dir.file('out') });
+    await waitFor(() => origin.bodyBytesSent('/file') > CONTENT.lengthBytes + MIB, { what: 'the source to be read' });
+    await scheduler.serve(port);
+    const { traffic } = await download;
+    expect(traffic.fromPeers).toBeGreaterThan(0);
+    expect(traffic.fromPeers + traffic.fromSource).toBe(CONTENT.lengthBytes);
+    expect(origin.bodyBytesSent('/file')).toBeLessThan(2 * CONTENT.lengthBytes);
+    expect(readFileSync(dir.file('out')).equals(CONTENT.slice())).toBe(true);
+  });
+
+  it('asks the manager at once whether others have taken over, and does as they say', async () => {
+    const manager = await TestManager.start();
+    scheduler = await TestScheduler.start(0, grantAll);
+    const first = await TestScheduler.start();
+    manager.schedulers = [{ hostname: 'first', ip: '127.0.0.1', port: first.port }];
+    const daemon = await aDaemon('a', {
+      schedulers: [],
+      settings: { DRAGONFLY_MANAGER__ADDR: `http://127.0.0.1:${manager.port}` },
+    });
+    try {
+      await daemon.engine.readiness.whenReady(AbortSignal.timeout(10_000));
+      manager.schedulers = [{ hostname: 'second', ip: '127.0.0.1', port: scheduler.port }];
+      await first.stop();
+      const url = origin.put('/file', CONTENT);
+      await daemon.get({ url, output: dir.file('out') });
+      expect(scheduler.peers).toMatchObject([{ hostId: daemon.hostId, end: 'finished' }]);
+    } finally {
+      await manager.stop();
+    }
   });
 });
 

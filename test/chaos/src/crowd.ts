@@ -85,6 +85,16 @@ export class Crowd implements AsyncDisposable {
     });
   }
 
+  /** What the processes logged about schedulers that went and about who read a source, for a test that fails. */
+  storyOfSources(): string {
+    const words = /goes to the source|"source":[1-9]|lost the|another scheduler|is down|is stopping|is serving|cannot/;
+    return [...this.farms, ...this.schedulers.map(({ process }) => process)]
+      .flatMap((service) => service.log().split('\n'))
+      .filter((line) => words.test(line))
+      .sort((a, b) => timeOf(a).localeCompare(timeOf(b)))
+      .join('\n');
+  }
+
   farmOf(peer: string): number {
     return Math.floor(Number(peer.replace('peer-', '')) / this.options.peersPerFarm);
   }
@@ -255,4 +265,8 @@ export function aFile(origin: CountingOrigin, pieces: number): { readonly url: s
 
 export function sha256Of(file: string): string {
   return createHash('sha256').update(readFileSync(file)).digest('hex');
+}
+
+function timeOf(line: string): string {
+  return /"time":"([^"]*)"/.exec(line)?.[1] ?? '';
 }

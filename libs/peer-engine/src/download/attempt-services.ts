@@ -40,6 +40,11 @@ export interface AttemptServices {
   readonly holdSource: (link: SchedulerLink, request: HoldRequest, signal: AbortSignal) => Promise<HoldAnswer>;
   /** A download whose schedulers have all gone waits for one to come back for so long. */
   readonly lossPatienceMs: number;
+  /**
+   * Asks the manager at once for schedulers, when the last of them was lost a moment ago, and waits until those are
+   * looked at. Bounded. @returns whether one is usable
+   */
+  readonly lookForSchedulers: (signal: AbortSignal) => Promise<boolean>;
   /** Whether a source may be read when schedulers are configured and none can be reached. */
   readonly maySourceWithoutScheduler: boolean;
   /** Whether this daemon has been told of any scheduler, up or down. */

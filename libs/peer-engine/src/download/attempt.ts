@@ -102,10 +102,12 @@ export class Attempt {
 
   /**
    * Waits for any scheduler, when one that this download was in touch with is gone: it is probably being restarted, and
-   * the others that it served must not all read the source meanwhile.
+   * the others that it served must not all read the source meanwhile. A download that was not is only to know of those
+   * that have taken over.
    */
   private async isSchedulerBack(signal: AbortSignal): Promise<boolean> {
-    const { schedulersFor, lossPatienceMs } = this.services;
+    const { schedulersFor, lossPatienceMs, lookForSchedulers } = this.services;
+    if (await lookForSchedulers(signal)) return true;
     if (!this.wasInTouch) return false;
     this.wasInTouch = false;
     const deadlineMs = performance.now() + lossPatienceMs;
@@ -120,6 +122,7 @@ export class Attempt {
   private async readAlone(signal: AbortSignal): Promise<void> {
     const { task, request, log } = this.options;
     const { services } = this;
+    let superseded = 0;
     const deadlineMs = performance.now() + services.scheduleTimeoutMs;
     for (;;) {
       const { answer, link } = await this.askForHold(signal);
@@ -142,6 +145,13 @@ export class Attempt {
             );
           }
           if (this.hasLostScheduler) await sleep(CROWD_JITTER_MS * Math.random(), signal);
+          if (superseded < MAX_SUPERSEDED && services.hasSchedulers() && isShareable(task.id)) {
+            if ((await this.scheduled.readUntold(signal)) === 'complete') return;
+            superseded += 1;
+            this.registration.renewPeerId();
+            if (await this.askSchedulers(signal)) return;
+            break;
+          }
           await this.fromSource(undefined, signal);
           return;
         case 'unsupported':
@@ -164,6 +174,7 @@ export class Attempt {
   private async askForHold(
     signal: AbortSignal,
   ): Promise<{ readonly answer: HoldAnswer; readonly link?: SchedulerLink }> {
+    if (this.registration.schedulers().length === 0) await this.services.lookForSchedulers(signal);
     for (const link of this.registration.schedulers()) {
       const answer = await this.registration.holdSource(link, signal);
       if (answer.kind !== 'unreachable') return { answer, link };

@@ -54,6 +54,7 @@ beforeEach(async () => {
         holdSource: unexpected,
         hearNews: unexpected,
         lossPatienceMs: 0,
+        lookForSchedulers: async () => false,
         maySourceWithoutScheduler: true,
         hasSchedulers: () => false,
       },

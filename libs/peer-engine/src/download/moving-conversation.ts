@@ -57,11 +57,12 @@ export class MovingConversation {
 
   constructor(
     private current: Conversation,
-    private link: SchedulerLink,
+    private link: SchedulerLink | undefined,
     private readonly options: MovingConversationOptions,
   ) {}
 
-  get scheduler(): SchedulerLink {
+  /** Whom it is told; undefined until a download that began without any scheduler has found one. */
+  get scheduler(): SchedulerLink | undefined {
     return this.link;
   }
 
@@ -118,10 +119,12 @@ export class MovingConversation {
     while (!signal.aborted) {
       await either(this.current.over, signal);
       if (signal.aborted) return;
-      const lostBecause = this.current.lostBecause;
-      const reason = lostBecause?.message ?? 'it closed the stream';
-      log.info({ taskId: task.id, scheduler: this.link.address, reason }, 'lost the scheduler of a running download');
-      if (lostBecause?.code === 'unavailable') reportDown(this.link, reason);
+      if (this.link !== undefined) {
+        const lostBecause = this.current.lostBecause;
+        const reason = lostBecause?.message ?? 'it closed the stream';
+        log.info({ taskId: task.id, scheduler: this.link.address, reason }, 'lost the scheduler of a running download');
+        if (lostBecause?.code === 'unavailable') reportDown(this.link, reason);
+      }
       for (let refusals = 0; ;) {
         if (this.options.schedulers().length === 0) {
           if (!(await sleep(LOOK_INTERVAL_MS, signal))) return;

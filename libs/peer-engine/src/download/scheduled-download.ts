@@ -1,6 +1,6 @@
 import { DfError } from '@dragonfly/errors';
 import type { commonV2 } from '@dragonfly/proto';
-import type { Conversation, ScheduleAnswer } from '../scheduler/conversation.js';
+import { type Conversation, NoConversation, type ScheduleAnswer } from '../scheduler/conversation.js';
 import type { SchedulerLink } from '../scheduler/scheduler-link.js';
 import type { AttemptOptions, AttemptServices } from './attempt-services.js';
 import { FinishedAnnouncer } from './finished-announcer.js';
@@ -54,6 +54,21 @@ export class ScheduledDownload {
     return { outcome, wasInTouch, wasLostInTouch: wasInTouch && opened.conversation?.lostBecause !== undefined };
   }
 
+  /**
+   * Reads the source while no scheduler can be reached. The first one that appears is told of it, with all pieces so far,
+   * and may know somebody who reads it, or has the content, already.
+   * @throws DfError as `run`
+   */
+  async readUntold(signal: AbortSignal): Promise<'complete' | 'superseded'> {
+    try {
+      const outcome = await this.goToSource(this.moving(new NoConversation(), undefined), signal);
+      return outcome === 'complete' ? outcome : 'superseded';
+    } catch (error) {
+      if (error instanceof SourceFailure) throw error.cause;
+      throw error;
+    }
+  }
+
   private async talk(
     link: SchedulerLink,
     opened: { conversation?: Conversation },
@@ -84,7 +99,7 @@ export class ScheduledDownload {
     }
   }
 
-  private moving(conversation: Conversation, link: SchedulerLink): MovingConversation {
+  private moving(conversation: Conversation, link: SchedulerLink | undefined): MovingConversation {
     const { task, log } = this.options;
     const schedulers = (): readonly SchedulerLink[] => this.registration.schedulers();
     return new MovingConversation(conversation, link, { task, schedulers, reportDown: this.services.reportDown, log });

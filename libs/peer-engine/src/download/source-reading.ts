@@ -43,9 +43,11 @@ export class SourceReading {
   /** @throws DfError when the signal fires, or what the source answered; the scheduler has been told then */
   async run(signal: AbortSignal): Promise<ReadingOutcome> {
     const { conversation } = this;
-    const answer = await this.options.holdSource(conversation.scheduler, signal);
-    if (answer.kind === 'refused') return 'refused';
-    if (answer.kind === 'granted') this.hold = answer.hold;
+    if (conversation.scheduler !== undefined) {
+      const answer = await this.options.holdSource(conversation.scheduler, signal);
+      if (answer.kind === 'refused') return 'refused';
+      if (answer.kind === 'granted') this.hold = answer.hold;
+    }
     const done = new AbortController();
     conversation.report(STARTED);
     await conversation.reportHeld(this.options.held);

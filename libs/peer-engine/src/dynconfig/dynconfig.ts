@@ -31,6 +31,8 @@ export class Dynconfig {
   private isFresh = false;
   /** Ends the pause before the next refresh. */
   private hurry = new AbortController();
+  /** The refresh that has not begun yet. */
+  private next = Promise.withResolvers<void>();
 
   constructor(private readonly options: DynconfigOptions) {}
 
@@ -56,14 +58,19 @@ export class Dynconfig {
     this.running = this.run(source, first);
   }
 
-  /** Something has changed at the source: refreshes now, or once more when a refresh is under way. */
-  refreshNow(): void {
+  /**
+   * Something has changed at the source: refreshes now, or once more when a refresh is under way.
+   * @returns when that has succeeded or failed
+   */
+  refreshNow(): Promise<void> {
     this.hurry.abort();
+    return this.next.promise;
   }
 
   async stop(): Promise<void> {
     this.stopped.abort();
     await this.running;
+    this.next.resolve();
   }
 
   private async run(source: DynconfigSource, first: Promise<boolean>): Promise<void> {
@@ -75,7 +82,10 @@ export class Dynconfig {
       await sleep(pauseMs, AbortSignal.any([this.stopped.signal, this.hurry.signal]));
       if (this.stopped.signal.aborted) return;
       this.hurry = new AbortController();
+      const { resolve } = this.next;
+      this.next = Promise.withResolvers();
       fruitless = this.isUseful(await this.refresh(source)) ? 0 : fruitless + 1;
+      resolve();
     }
   }
 

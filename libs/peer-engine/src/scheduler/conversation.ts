@@ -44,6 +44,23 @@ export interface Conversation {
   readonly over: AbortSignal;
 }
 
+/** Of a download that has no scheduler yet: over before it began. */
+export class NoConversation implements Conversation {
+  readonly lostBecause = new DfError('unavailable', 'no scheduler can be reached');
+  readonly isInTouch = false;
+  readonly over = AbortSignal.abort();
+
+  report(): void {}
+
+  ask(): Promise<ScheduleAnswer> {
+    return Promise.reject(this.lostBecause);
+  }
+
+  async finish(): Promise<void> {}
+
+  cancel(): void {}
+}
+
 export interface ConversationIds {
   readonly hostId: string;
   readonly taskId: string;

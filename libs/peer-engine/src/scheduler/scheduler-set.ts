@@ -34,6 +34,8 @@ export class SchedulerSet {
   private usable: readonly SchedulerLink[] = [];
   private ring = new SiphashRing([]);
   private recovery: Promise<void> | undefined;
+  private hadUsable = false;
+  private allLostAtMs: number | undefined;
 
   constructor(private readonly options: SchedulerSetOptions) {}
 
@@ -45,6 +47,16 @@ export class SchedulerSet {
   /** Whether any scheduler is known at all, up or down. */
   get isConfigured(): boolean {
     return this.links.length > 0;
+  }
+
+  /** When the last usable scheduler went (`performance.now`); undefined while one is usable, and when none ever was. */
+  get lostAtMs(): number | undefined {
+    return this.usable.length === 0 ? this.allLostAtMs : undefined;
+  }
+
+  /** Whether a scheduler at the address was found dead and has not answered since. */
+  isDown({ host, port }: SchedulerAddress): boolean {
+    return this.down.has(hostPort(host, port));
   }
 
   /** Takes over a new list (of the manager or a file) and checks the health of all. */
@@ -119,6 +131,9 @@ export class SchedulerSet {
     const before = new Set(this.usable);
     this.usable = healthy.filter((link) => link.clusterId === clusterId);
     this.ring = new SiphashRing(this.usable.map((link) => link.name));
+    if (this.usable.length > 0) this.allLostAtMs = undefined;
+    else if (this.hadUsable) this.allLostAtMs = performance.now();
+    this.hadUsable = this.usable.length > 0;
     for (const link of this.usable) if (!before.has(link)) this.options.onUsable(link);
     this.options.onChange();
     if (healthy.length < this.links.length) this.recovery ??= this.recover();
