@@ -84,8 +84,9 @@ describe('GuestPeers', () => {
   }
 
   it('offers a host that says it has the task, and none that has not announced itself here', async () => {
-    await guests.lookFor(task.id);
+    const unknown = await guests.lookFor(task.id);
     expect(task.offerable).toEqual([guest()]);
+    expect(unknown).toEqual([{ hostId: 'not-announced-here', peerId: 'stranger', isComplete: true }]);
     expect(guest()?.state).toBe('Succeeded');
     expect(guests.takenInCount).toBe(1);
   });

@@ -57,17 +57,25 @@ export class GuestPeers {
     return this.#guests.has(peer);
   }
 
-  /** Finds hosts that have the task through other schedulers, and offers them to those who wait. Never rejects. */
-  async lookFor(taskId: string): Promise<void> {
+  /**
+   * Finds hosts that have the task through other schedulers, and offers them to those who wait. Never rejects.
+   * @returns hosts that are said to have it and have not announced themselves here
+   */
+  async lookFor(taskId: string): Promise<readonly Holder[]> {
     const { resources, board } = this.options;
     const task = resources.tasks.get(asTaskId(taskId));
-    if (task === undefined) return;
-    const records = await board.ask(taskId);
+    if (task === undefined) return [];
+    const unknown: Holder[] = [];
+    const records = await board.ask(task);
     const wanted = new Map<Host, { readonly holder: Holder; readonly record: HolderRecord }>();
     for (const record of records) {
       for (const holder of record.holders) {
         const host = resources.hosts.get(asHostId(holder.hostId));
-        if (host === undefined || host.facts.isSharingDisabled || wanted.has(host)) continue;
+        if (host === undefined) {
+          if (isSameContent(task, record)) unknown.push(holder);
+          continue;
+        }
+        if (host.facts.isSharingDisabled || wanted.has(host)) continue;
         if (resources.peers.has(asPeerId(holder.peerId)) || !isSameContent(task, record)) continue;
         if (this.#servesItself(host, task)) continue;
         if (wanted.size < MAX_HOLDERS) wanted.set(host, { holder, record });
@@ -79,6 +87,7 @@ export class GuestPeers {
         if (held !== 'none') this.#takeIn(task, host, holder, record, held === 'complete');
       }),
     );
+    return unknown;
   }
 
   /**

@@ -42,7 +42,7 @@ describe('HolderBoard', () => {
     task.attachToParents(child, [reader]);
     here.changed(task);
     await pass(FIRST_NEWS_MS);
-    expect(await there.ask(task.id)).toEqual([
+    expect(await there.ask(task)).toEqual([
       {
         contentLengthBytes: task.contentLengthBytes,
         pieceLengthBytes: task.pieceLengthBytes,
@@ -53,7 +53,22 @@ describe('HolderBoard', () => {
         ],
       },
     ]);
-    expect(await here.ask(task.id)).toEqual([]);
+    expect(await here.ask(task)).toEqual([]);
+  });
+
+  it('knows after a restart under the same name what it told before', async () => {
+    const task = aTask();
+    const holder = aPeer({ task, state: 'Succeeded' });
+    boardOf('here').changed(task);
+    await pass(FIRST_NEWS_MS);
+    const restarted = boardOf('here');
+    const again = aTask();
+    Object.assign(again, { id: task.id });
+    expect(await restarted.ask(again)).toMatchObject([{ holders: [{ hostId: holder.host.id }] }]);
+    aPeer({ task: again, state: 'Succeeded' });
+    restarted.changed(again);
+    await pass(FIRST_NEWS_MS);
+    expect(await restarted.ask(again)).toEqual([]);
   });
 
   it('does not repeat what another scheduler told', async () => {
@@ -62,7 +77,7 @@ describe('HolderBoard', () => {
     const board = boardOf('here', () => false);
     board.changed(task);
     await pass(FIRST_NEWS_MS);
-    expect(await boardOf('there').ask(task.id)).toEqual([]);
+    expect(await boardOf('there').ask(task)).toEqual([]);
     expect(board.size).toBe(0);
   });
 
@@ -80,7 +95,7 @@ describe('HolderBoard', () => {
       await pass(FIRST_NEWS_MS);
     }
     expect(writes).toBe(2);
-    const [told] = await boardOf('there').ask(task.id);
+    const [told] = await boardOf('there').ask(task);
     expect(told?.holders).toHaveLength(MAX_HOLDERS);
   });
 
@@ -92,10 +107,10 @@ describe('HolderBoard', () => {
     await pass(FIRST_NEWS_MS);
     for (let minute = 0; minute < 25; minute += 1) await pass(60_000);
     const there = boardOf('there');
-    expect(await there.ask(task.id)).toHaveLength(1);
+    expect(await there.ask(task)).toHaveLength(1);
     task.removePeer(peer);
     for (let minute = 0; minute < 25; minute += 1) await pass(60_000);
-    expect(await there.ask(task.id)).toEqual([]);
+    expect(await there.ask(task)).toEqual([]);
     expect(board.size).toBe(0);
   });
 
@@ -113,10 +128,10 @@ describe('HolderBoard', () => {
     aPeer({ task, state: 'Succeeded' });
     board.changed(task);
     await pass(FIRST_NEWS_MS);
-    expect(await board.ask(task.id)).toEqual([]);
+    expect(await board.ask(task)).toEqual([]);
     isAway = false;
     await pass(3000);
-    expect(await boardOf('there').ask(task.id)).toHaveLength(1);
+    expect(await boardOf('there').ask(task)).toHaveLength(1);
   });
 });
 

@@ -68,13 +68,16 @@ export class HolderBoard {
     this.#flushLater(GATHER_MS);
   }
 
-  /** What the other schedulers tell of a task; nothing while the store is away. Never rejects. */
-  async ask(taskId: string): Promise<readonly HolderRecord[]> {
+  /**
+   * What is told of a task: by the other schedulers, and by this one before it was restarted under the same name. Nothing
+   * while the store is away. Never rejects.
+   */
+  async ask(task: Task): Promise<readonly HolderRecord[]> {
     if (this.#isPaused || this.#isClosed) return [];
     try {
-      const fields = await this.options.records.read(this.#key(taskId));
+      const fields = await this.options.records.read(this.#key(task.id));
       return Array.from(fields ?? [], ([name, value]) =>
-        name === this.options.name ? undefined : decodeHolders(value.toString()),
+        name === this.options.name && this.#told.has(task) ? undefined : decodeHolders(value.toString()),
       ).filter((record) => record !== undefined);
     } catch (error) {
       this.#pause(error);

@@ -6,6 +6,12 @@ import type { Daemons } from '../jobs/daemons.js';
 import { GuestPeers, type Holding } from './guest-peers.js';
 import { HolderBoard } from './holder-board.js';
 
+/**
+ * A scheduler that was just started is not known to all hosts yet: for so long nobody is sent to a source that a host is
+ * said to have read already and that may announce itself at any moment.
+ */
+const HOSTS_COME_MS = 10_000;
+
 export interface HoldersOptions {
   /** Shared with the other schedulers of the cluster. */
   readonly records: RecordStore;
@@ -28,8 +34,11 @@ export interface HoldersOptions {
 export class Holders {
   readonly #board: HolderBoard;
   readonly guests: GuestPeers;
+  readonly #isNew: () => boolean;
 
   constructor(options: HoldersOptions) {
+    const startedAtMs = options.clock.nowMs();
+    this.#isNew = () => options.clock.nowMs() - startedAtMs < HOSTS_COME_MS;
     const { records, clusterId, name, resources, scheduler, daemons, remove, clock, log } = options;
     this.#board = new HolderBoard({
       records,
@@ -72,8 +81,10 @@ export class Holders {
   asking(authority: LeaseAuthority): LeaseAuthority {
     return {
       claim: (reader, decide) => {
-        void this.guests.lookFor(reader.taskId).then(() => {
-          authority.claim(reader, decide);
+        void this.guests.lookFor(reader.taskId).then((unknown) => {
+          const awaited = this.#isNew() ? unknown.find(({ hostId }) => hostId !== reader.hostId) : undefined;
+          if (awaited === undefined) authority.claim(reader, decide);
+          else decide({ kind: 'taken', holder: awaited });
         });
       },
     };
