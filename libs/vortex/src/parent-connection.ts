@@ -353,9 +353,14 @@ export class ParentConnection {
 
   /** Closes the connection and fails the exchange that runs on it, if any. */
   private abandon(error: unknown): void {
-    this.destroy();
     const { running } = this;
-    if (running === undefined) return;
+    if (running === undefined) {
+      this.destroy();
+      return;
+    }
+    // A reset, not an end: a parent takes the end of our requests for that of a child which still wants its answer, and
+    // would spend its upload limit on it.
+    if (!this.socket.destroyed) this.socket.resetAndDestroy();
     this.forget(running);
     void this.rejectWhenQuiet(running, error);
   }

@@ -234,6 +234,21 @@ describe('a piece transfer', () => {
     limiter.setRate(Infinity);
     await second;
   });
+
+  it('takes nothing of the upload limit for a piece that is given up while it waits', async () => {
+    const file = aFile([1000, 2000]);
+    const limiter = new RateLimiter(1, { burstBytes: 1000 });
+    const server = await aServer(file, { limiter });
+    const client = aClient();
+    await client.fetchPiece({ ...pieceOf(server.port, file, 0), sink: new MemorySink() });
+    const noLongerWanted = new AbortController();
+    const { signal } = noLongerWanted;
+    const second = client.fetchPiece({ ...pieceOf(server.port, file, 1), sink: new MemorySink(), signal });
+    await waitFor(() => limiter.waiting === 1, { what: 'the second piece to wait' });
+    noLongerWanted.abort();
+    await expect(second).rejects.toMatchObject({ code: 'cancelled' });
+    await waitFor(() => limiter.waiting === 0, { what: 'the parent to forget the piece', timeoutMs: SOON_MS });
+  });
 });
 
 describe('the client', () => {
