@@ -30,6 +30,7 @@ const REFERENCE = 'copy all, sort all';
  */
 export async function decision({ rounds, progress }: BenchmarkContext): Promise<BenchmarkResult> {
   const comparison = new Comparison('median us');
+  let nowMs = NOW_MS;
   for (const size of TASK_SIZES) {
     const { task, children } = crowd(size);
     const strategies = [defaultStrategy, randomStrategy(), taught(task, children)];
@@ -45,7 +46,8 @@ export async function decision({ rounds, progress }: BenchmarkContext): Promise<
         add(reference, (child) => plainChoice(child, limitsOf(considered)), true);
         for (const strategy of strategies) {
           add(`${strategy.name}, ${considered} of ${size}`, (child) =>
-            selectParents(child, limitsOf(considered), strategy, NOW_MS, Math.random),
+            // Time goes on between decisions: what a strategy computes ahead has to be computed anew now and then.
+            selectParents(child, limitsOf(considered), strategy, (nowMs += DECISION_INTERVAL_MS), Math.random),
           );
         }
       }
@@ -69,6 +71,8 @@ export async function decision({ rounds, progress }: BenchmarkContext): Promise<
 }
 
 const NOW_MS = 1_700_000_000_000;
+/** Of the decisions of one scheduler, in the strategy's time. */
+const DECISION_INTERVAL_MS = 5;
 
 function limitsOf(filterParentLimit: number): CandidateLimits {
   return { candidateParentLimit: 3, filterParentLimit, peerUploadLimit: 200, seedUploadLimit: 2000 };

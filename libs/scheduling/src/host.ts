@@ -26,9 +26,20 @@ export interface EdgeLoad {
   readonly contentBytes: number;
 }
 
+let lastVersion = 0;
+
+function nextVersion(): number {
+  lastVersion = (lastVersion % MAX_VERSION) + 1;
+  return lastVersion;
+}
+
+/** A small integer for the engine; hosts that announce ten thousand times a second need a day to come round. */
+const MAX_VERSION = 2 ** 30;
+
 /** A machine that has announced itself, with what this scheduler believes it is uploading. */
 export class Host {
-  facts: HostFacts;
+  #facts: HostFacts;
+  #version = nextVersion();
   /** Time between its announcements in milliseconds; 0 = it never expires. */
   announceIntervalMs = 0;
   updatedAtMs: number;
@@ -50,9 +61,23 @@ export class Host {
     facts: HostFacts,
     nowMs: number,
   ) {
-    this.facts = facts;
+    this.#facts = facts;
     this.createdAtMs = nowMs;
     this.updatedAtMs = nowMs;
+  }
+
+  get facts(): HostFacts {
+    return this.#facts;
+  }
+
+  set facts(facts: HostFacts) {
+    this.#facts = facts;
+    this.#version = nextVersion();
+  }
+
+  /** Of this host saying these facts: no other host has it, nor this one with other facts. */
+  get version(): number {
+    return this.#version;
   }
 
   addUpload(load: EdgeLoad): void {

@@ -7,6 +7,8 @@ export const STRATEGY_API_VERSION = 1;
 /** What a strategy may look at of a host. */
 export interface ScoredHost {
   readonly id: string;
+  /** An integer of this host with these facts; another one as soon as the facts change. For tables of what follows from them. */
+  readonly version: number;
   readonly facts: {
     readonly isSeed: boolean;
     readonly idc: string;

@@ -184,6 +184,45 @@ describe('adaptive strategy', () => {
     expect(tried / decisions).toBeLessThan(0.25);
   });
 
+  it('scores a host by what it says now, also when it was scored a moment ago', () => {
+    const task = aTask();
+    const child = aPeer({ task, host: aHost({ idc: 'a' }) });
+    const parent = aPeer({ task, state: 'Succeeded', host: aHost({ idc: 'a' }) });
+    const strategy = settled();
+    const score = (): number => strategy.score(child, [parent], NOW)[0] ?? 0;
+    const near = score();
+    parent.host.facts = { ...parent.host.facts, idc: 'b' };
+    const far = score();
+    expect(far).toBeLessThan(near - 1);
+    parent.host.facts = { ...parent.host.facts, idc: 'A', maxTxBitsPerSecond: 1e8 };
+    expect(score()).toBeLessThan(near);
+    expect(score()).toBeGreaterThan(far);
+  });
+
+  it('scores by what was learnt a moment ago', () => {
+    const { parents, child } = someParents(2);
+    const [parent, other] = parents as [Peer, Peer];
+    const strategy = settled();
+    serve(strategy, other, child, 10);
+    const before = strategy.score(child, [parent], NOW)[0] ?? 0;
+    serve(strategy, parent, child, 100);
+    const after = strategy.score(child, [parent], NOW)[0] ?? 0;
+    expect(after).toBeGreaterThan(before);
+    fail(strategy, parent, child, 3);
+    expect(strategy.score(child, [parent], NOW)[0] ?? 0).toBeLessThan(after);
+  });
+
+  it('does not take what it has learnt of a forgotten host for another that came in its place', () => {
+    const { parents, child } = someParents(40);
+    const strategy = settled({ maxHosts: 10, maxPairs: 1000 });
+    for (const [index, parent] of parents.entries()) {
+      serve(strategy, parent, child, index === 0 ? 1 : 50, 20, NOW + index);
+    }
+    const unknown = aPeer({ task: child.task, state: 'Succeeded' });
+    const [first = 0, never = 0] = strategy.score(child, [parents[0] as Peer, unknown], NOW + 40);
+    expect(first).toBeCloseTo(never, 12);
+  });
+
   it('keeps to its bounds however many hosts there are', () => {
     const strategy = settled({ maxHosts: 50, maxPairs: 100 });
     const { parents } = someParents(300);

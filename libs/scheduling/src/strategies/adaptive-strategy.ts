@@ -9,11 +9,15 @@ import {
 } from '../strategy.js';
 import { EffectTable } from './effect-table.js';
 import { FailureTable } from './failure-table.js';
+import { type Belief, KnownHosts, SERIAL_BASE } from './known-hosts.js';
+import { KnownPairs } from './known-pairs.js';
+import { PreparedParents } from './prepared-parents.js';
+import { type KnownPlace, KnownPlaces, NO_IDC, UNNUMBERED } from './known-places.js';
 
 export interface AdaptiveOptions {
   /** Time in which an observation loses half its weight. @default 10 minutes */
   readonly halfLifeMs?: number;
-  /** Hosts that are remembered, in each of the roles parent and child. @default 100,000 */
+  /** Hosts that are remembered, as parents and children. @default 100,000, some 25 MB */
   readonly maxHosts?: number;
   /** Pairs of hosts that are remembered. @default 200,000, some 20 MB */
   readonly maxPairs?: number;
@@ -67,19 +71,13 @@ const MAX_SURPRISE = 3;
 /** Standard deviations by which an uncertain parent is overestimated when it is decided whom to try out. */
 const OPTIMISM = 1.5;
 const MAX_FAILURE_SHARE = 0.99;
-/** Two numbers below it make one that is exact: 2^26 squared is 2^52. */
-const KEY_BASE = 2 ** 26;
 const RANGE = 2 ** 32;
-/** In place of a number: of a host of which nothing was ever told, and of a data centre without a name. */
-const UNKNOWN_HOST = 0;
-const NO_IDC = 0;
-
-/** A parent or a child, with the keys of what is known of it. */
-interface Side {
-  readonly host: ScoredHost;
-  readonly number: number;
-  readonly idc: number;
-}
+/** Data centres and locations for which a decision computes its part of the score only once. */
+const MAX_PLACES = 8192;
+/** What has aged is computed anew so often in a half-life; a score is at most 1.1 % of what was learnt behind. */
+const STEPS_PER_HALF_LIFE = 64;
+/** Logarithms that are looked up: of 1 + the children of a host. */
+const LOG_OF_ONE_MORE = Float64Array.from({ length: 256 }, (_, count) => Math.log(1 + count));
 
 /**
  * Learns from piece reports how fast and how reliably each host serves each other one, and ranks parents by the rate
@@ -103,80 +101,113 @@ interface Side {
  * is put second. Its cost is bounded: the best known parent always stays first, and a child takes pieces from
  * whichever of its parents is quick.
  *
- * **Bounds.** What is known halves every half-life; tables hold a fixed number of entries (`EffectTable`).
- * `score` changes nothing, and its chance is a hash of child, time and seed: a run can be repeated.
+ * **Bounds.** What is known halves every half-life; tables hold a fixed number of entries (`KnownHosts`, `KnownPairs`).
+ * `score` changes nothing that can be seen, and its chance is a hash of child, time and seed: a run can be repeated.
+ *
+ * **Cost.** A decision scores up to a thousand parents, of whom a cluster knows a hundred thousand. So what depends on the
+ * parent alone is computed once in ten seconds or when something was learnt of it, what depends on places once a decision for each, and what is left for each
+ * candidate is read from columns of numbers that lie beside each other.
  */
 export class AdaptiveStrategy implements Strategy {
   readonly name = 'adaptive';
   readonly apiVersion = STRATEGY_API_VERSION;
   readonly #options: Required<AdaptiveOptions>;
   readonly #mean: EffectTable<number>;
-  readonly #parents: EffectTable<number>;
-  readonly #children: EffectTable<number>;
   readonly #links: EffectTable<number>;
-  readonly #pairs: EffectTable<number>;
-  readonly #parentFailures: FailureTable<number>;
+  readonly #hosts: KnownHosts;
+  readonly #prepared = new PreparedParents();
+  readonly #pairs: KnownPairs;
   readonly #pairFailures: FailureTable<number>;
-  /** Numbers for names: a table is looked into far faster by a number, and a pair has one of its own. */
-  readonly #hostNumbers = new Map<string, number>();
-  readonly #idcNumbers = new Map<string, number>();
-  #lastHostNumber = 0;
+  readonly #places = new KnownPlaces(MAX_LINKS, MAX_PLACES);
+  /** What a place adds to the scores of the decision that is being made; of an earlier one where the number is another. */
+  readonly #placeScores = new Float64Array(MAX_PLACES);
+  readonly #placeDecisions = new Uint32Array(MAX_PLACES);
+  #decision = 0;
 
   constructor(options: AdaptiveOptions = {}) {
     this.#options = { ...DEFAULTS, ...options };
     const { halfLifeMs, maxHosts, maxPairs } = this.#options;
     this.#mean = new EffectTable(1, halfLifeMs, PRIOR_VARIANCE.mean);
-    this.#parents = new EffectTable(maxHosts, halfLifeMs, PRIOR_VARIANCE.parent);
-    this.#children = new EffectTable(maxHosts, halfLifeMs, PRIOR_VARIANCE.child);
     this.#links = new EffectTable(MAX_LINKS, halfLifeMs, PRIOR_VARIANCE.link);
-    this.#pairs = new EffectTable(maxPairs, halfLifeMs, PRIOR_VARIANCE.pair);
-    this.#parentFailures = new FailureTable(maxHosts, halfLifeMs, PRIOR_TRIES);
+    this.#hosts = new KnownHosts(maxHosts, halfLifeMs, {
+      parentVariance: PRIOR_VARIANCE.parent,
+      childVariance: PRIOR_VARIANCE.child,
+      tries: PRIOR_TRIES,
+    });
+    this.#pairs = new KnownPairs(maxPairs, halfLifeMs, PRIOR_VARIANCE.pair);
     // Failures are rare: only pairs that have seen one are remembered.
     this.#pairFailures = new FailureTable(Math.max(1, Math.floor(maxPairs / 10)), halfLifeMs, PRIOR_TRIES);
   }
 
   /** Entries of all tables together. */
   get entryCount(): number {
-    const tables = [this.#parents, this.#children, this.#links, this.#pairs, this.#parentFailures, this.#pairFailures];
-    return tables.reduce((sum, table) => sum + table.size, 0);
+    return [this.#hosts, this.#links, this.#pairs, this.#pairFailures].reduce((sum, { size }) => sum + size, 0);
   }
 
   score(child: ScoredPeer, candidates: readonly ScoredPeer[], nowMs: number): number[] {
-    const to = this.#sideOf(child.host);
+    const stepMs = this.#options.halfLifeMs / STEPS_PER_HALF_LIFE;
+    const atMs = Math.floor(nowMs / stepMs) * stepMs;
+    this.#decision = (this.#decision + 1) >>> 0;
+    const childPlace = this.#hosts.find(child.host.id);
+    const childSerial = childPlace < 0 ? 0 : this.#hosts.serial(childPlace);
+    const pairs = this.#pairs.ofChild(childSerial);
+    const to = this.#places.placeOf(child.host.facts);
     const scores = new Array<number>(candidates.length);
     for (let index = 0; index < candidates.length; index++) {
       const parent = candidates[index];
-      scores[index] = parent === undefined ? 0 : this.#score(to, parent, nowMs);
+      if (parent === undefined) continue;
+      const { host } = parent;
+      const found = this.#prepared.find(host.version, atMs);
+      const row = found < 0 ? this.#prepare(host, atMs) : found;
+      let score =
+        this.#prepared.base(row) +
+        this.#placeScore(this.#prepared.placeNumber(row), host, to, atMs) -
+        logOfOneMore(host.concurrentUploadCount);
+      if (pairs !== undefined) score += this.#pairs.deviation(pairs.get(this.#prepared.serial(row)), atMs);
+      if (this.#prepared.hasFailed(row)) score += this.#pairFailureScore(host.id, childSerial, atMs);
+      if (parent.state !== 'Succeeded') score += AVAILABILITY_EXPONENT * logAvailability(parent);
+      scores[index] = score;
     }
     if (this.#explores(child, nowMs)) this.#promoteLeastKnown(candidates, scores, nowMs);
     return scores;
   }
 
   observe({ child, parent, isSuccess, lengthBytes, costMs, nowMs }: PieceObservation): void {
-    this.#number(parent.host.id);
-    this.#number(child.host.id);
-    const from = this.#sideOf(parent.host);
-    const to = this.#sideOf(child.host);
-    const pair = pairOf(from, to);
-    this.#parentFailures.add(from.number, !isSuccess, nowMs);
-    if (!isSuccess || this.#pairFailures.has(pair)) this.#pairFailures.add(pair, !isSuccess, nowMs);
+    const hosts = this.#hosts;
+    const from = hosts.place(parent.host.id, nowMs);
+    const to = hosts.place(child.host.id, nowMs);
+    // In a very small table the one may have taken the place of the other.
+    if (from === to) return;
+    const [fromSerial, toSerial] = [hosts.serial(from), hosts.serial(to)];
+    const failureKey = fromSerial * SERIAL_BASE + toSerial;
+    this.#prepared.forget(parent.host.version);
+    hosts.addTry(from, !isSuccess, nowMs);
+    if (!isSuccess || this.#pairFailures.has(failureKey)) this.#pairFailures.add(failureKey, !isSuccess, nowMs);
     if (!isSuccess || !(lengthBytes > 0 && lengthBytes < Infinity && costMs > 0 && costMs < Infinity)) return;
     const seen = Math.log((lengthBytes / costMs) * Math.max(1, parent.host.concurrentUploadCount));
-    const expected = this.#mean.deviation(MEAN, nowMs) + this.#childEffect(to, nowMs) + this.#effects(from, to, nowMs);
+    const expected = this.#logRate(parent.host, child.host, nowMs);
     const surprise = this.#mean.size === 0 ? seen - expected : bounded(seen - expected, MAX_SURPRISE);
-    const link = linkOf(from, to);
-    const variance =
-      this.#mean.variance(MEAN, nowMs) +
-      this.#parents.variance(from.number, nowMs) +
-      this.#children.variance(to.number, nowMs) +
-      this.#links.variance(link, nowMs) +
-      this.#pairs.variance(pair, nowMs) +
-      NOISE_VARIANCE;
-    correct(this.#mean, MEAN, surprise, variance, nowMs);
-    correct(this.#parents, from.number, surprise, variance, nowMs);
-    correct(this.#children, to.number, surprise, variance, nowMs);
-    correct(this.#links, link, surprise, variance, nowMs);
-    correct(this.#pairs, pair, surprise, variance, nowMs);
+    const link = linkOf(this.#places.placeOf(parent.host.facts), this.#places.placeOf(child.host.facts));
+    const pair = this.#pairs.ofChild(toSerial)?.get(fromSerial);
+    const variances = {
+      mean: this.#mean.variance(MEAN, nowMs),
+      parent: hosts.parentVariance(from, nowMs),
+      child: hosts.childVariance(to, nowMs),
+      link: this.#links.variance(link, nowMs),
+      pair: this.#pairs.variance(pair, nowMs),
+    };
+    const { mean, parent: ofParent, child: ofChild, link: ofLink, pair: ofPair } = variances;
+    const variance = mean + ofParent + ofChild + ofLink + ofPair + NOISE_VARIANCE;
+    /** One effect's part of the surprise: its share of the whole uncertainty. */
+    const corrected = (deviation: number, own: number): Belief => {
+      const gain = own / variance;
+      return { deviation: deviation + gain * surprise, variance: own * (1 - gain) };
+    };
+    this.#mean.set(MEAN, corrected(this.#mean.deviation(MEAN, nowMs), mean), nowMs);
+    hosts.setParent(from, corrected(hosts.parentDeviation(from, nowMs), ofParent), nowMs);
+    hosts.setChild(to, corrected(hosts.childDeviation(to, nowMs), ofChild), nowMs);
+    this.#links.set(link, corrected(this.#links.deviation(link, nowMs), ofLink), nowMs);
+    this.#pairs.set(fromSerial, toSerial, corrected(this.#pairs.deviation(pair, nowMs), ofPair), nowMs);
   }
 
   /**
@@ -186,65 +217,67 @@ export class AdaptiveStrategy implements Strategy {
    */
   predictBytesPerSecond(parent: ScoredHost, child: ScoredHost, sharedBy: number, nowMs: number): number | undefined {
     if (this.#mean.size === 0) return undefined;
-    const from = this.#sideOf(parent);
-    const to = this.#sideOf(child);
-    const logRate = this.#mean.deviation(MEAN, nowMs) + this.#effects(from, to, nowMs) + this.#childEffect(to, nowMs);
-    return (Math.exp(logRate) * 1000) / Math.max(1, sharedBy);
+    return (Math.exp(this.#logRate(parent, child, nowMs)) * 1000) / Math.max(1, sharedBy);
   }
 
-  #score(to: Side, parent: ScoredPeer, nowMs: number): number {
-    const from = this.#sideOf(parent.host);
-    const ofParent = this.#parentFailures.share(from.number, PRIOR_FAILURE_SHARE, nowMs);
-    const ofPair =
-      this.#pairFailures.size === 0 ? ofParent : this.#pairFailures.share(pairOf(from, to), ofParent, nowMs);
-    const failureShare = Math.min(MAX_FAILURE_SHARE, ofPair);
+  /** Sum of all effects: the logarithm of bytes per millisecond. */
+  #logRate(parent: ScoredHost, child: ScoredHost, nowMs: number): number {
+    const hosts = this.#hosts;
+    const [from, to] = [hosts.find(parent.id), hosts.find(child.id)];
+    const [fromPlace, toPlace] = [this.#places.placeOf(parent.facts), this.#places.placeOf(child.facts)];
+    const pair = from < 0 || to < 0 ? undefined : this.#pairs.ofChild(hosts.serial(to))?.get(hosts.serial(from));
     return (
-      this.#effects(from, to, nowMs) -
-      Math.log((1 + parent.host.concurrentUploadCount) * (1 + (FAILURE_COST * failureShare) / (1 - failureShare))) -
-      (isRemote(from, to) ? REMOTE_PENALTY : 0) -
-      LOCATION_PENALTY * (1 - locationOf(from.host, to.host)) +
-      AVAILABILITY_EXPONENT * logAvailability(parent)
+      this.#mean.deviation(MEAN, nowMs) +
+      parentPriorOf(parent) +
+      (from < 0 ? 0 : hosts.parentDeviation(from, nowMs)) +
+      (to < 0 ? 0 : hosts.childDeviation(to, nowMs)) +
+      (isRemote(fromPlace, toPlace) ? PRIOR_REMOTE_LINK : 0) +
+      this.#links.deviation(linkOf(fromPlace, toPlace), nowMs) +
+      this.#pairs.deviation(pair, nowMs)
     );
   }
 
-  /** What depends on the parent; mean and child effect are the same for all candidates of one child. */
-  #effects(from: Side, to: Side, nowMs: number): number {
+  /** Computes what depends on the parent alone: its prior, its effect, its failures. */
+  #prepare(host: ScoredHost, atMs: number): number {
+    const hosts = this.#hosts;
+    const slot = hosts.find(host.id);
+    const isKnown = slot >= 0;
+    const failureShare = isKnown ? hosts.failureShare(slot, PRIOR_FAILURE_SHARE, atMs) : PRIOR_FAILURE_SHARE;
+    return this.#prepared.put(host.version, atMs, {
+      base: parentPriorOf(host) + (isKnown ? hosts.parentDeviation(slot, atMs) : 0) - failureLog(failureShare),
+      placeNumber: this.#places.numberOf(host.facts),
+      serial: isKnown ? hosts.serial(slot) : 0,
+      hasFailed: isKnown && hosts.hasFailed(slot),
+    });
+  }
+
+  /** {@link #scoreOfPlace}, computed once a decision. */
+  #placeScore(number: number, host: ScoredHost, to: KnownPlace, atMs: number): number {
+    if (number === UNNUMBERED) return this.#scoreOfPlace(this.#places.placeOf(host.facts), to, atMs);
+    if (this.#placeDecisions[number] !== this.#decision) {
+      this.#placeDecisions[number] = this.#decision;
+      this.#placeScores[number] = this.#scoreOfPlace(this.#places.placeOf(host.facts), to, atMs);
+    }
+    return this.#placeScores[number] ?? 0;
+  }
+
+  /** What depends on where parent and child are. */
+  #scoreOfPlace(from: KnownPlace, to: KnownPlace, atMs: number): number {
     return (
-      parentPriorOf(from.host) +
-      this.#parents.deviation(from.number, nowMs) +
-      (isRemote(from, to) ? PRIOR_REMOTE_LINK : 0) +
-      this.#links.deviation(linkOf(from, to), nowMs) +
-      this.#pairs.deviation(pairOf(from, to), nowMs)
+      (isRemote(from, to) ? PRIOR_REMOTE_LINK - REMOTE_PENALTY : 0) +
+      this.#links.deviation(linkOf(from, to), atMs) -
+      LOCATION_PENALTY * (1 - locationOf(from.location, to.location))
     );
   }
 
-  #childEffect(to: Side, nowMs: number): number {
-    return this.#children.deviation(to.number, nowMs);
-  }
-
-  #sideOf(host: ScoredHost): Side {
-    return { host, number: this.#hostNumbers.get(host.id) ?? UNKNOWN_HOST, idc: this.#idcNumber(host.facts.idc) };
-  }
-
-  /** Gives the host a number, if it has none. */
-  #number(id: string): void {
-    if (this.#hostNumbers.has(id)) return;
-    // Hosts that are still there get new numbers; what was learnt of the old ones ages out.
-    if (this.#hostNumbers.size >= 2 * this.#options.maxHosts) this.#hostNumbers.clear();
-    this.#lastHostNumber = (this.#lastHostNumber % (KEY_BASE - 1)) + 1;
-    this.#hostNumbers.set(id, this.#lastHostNumber);
-  }
-
-  /** Beyond the bound all are one. A cache: what `score` answers does not depend on who was asked about first. */
-  #idcNumber(idc: string): number {
-    if (idc === '') return NO_IDC;
-    const known = this.#idcNumbers.get(idc);
-    if (known !== undefined) return known;
-    const lower = idc.toLowerCase();
-    const number = this.#idcNumbers.get(lower) ?? this.#idcNumbers.size + 1;
-    if (this.#idcNumbers.size >= MAX_LINKS) return NO_IDC;
-    this.#idcNumbers.set(lower, number).set(idc, number);
-    return number;
+  /** What is known of failures of this pair, in place of what is known of the parent's. */
+  #pairFailureScore(parentId: string, childSerial: number, atMs: number): number {
+    const slot = this.#hosts.find(parentId);
+    if (slot < 0) return 0;
+    const key = this.#hosts.serial(slot) * SERIAL_BASE + childSerial;
+    if (!this.#pairFailures.has(key)) return 0;
+    const ofParent = this.#hosts.failureShare(slot, PRIOR_FAILURE_SHARE, atMs);
+    return failureLog(ofParent) - failureLog(this.#pairFailures.share(key, ofParent, atMs));
   }
 
   #explores(child: ScoredPeer, nowMs: number): boolean {
@@ -262,9 +295,9 @@ export class AdaptiveStrategy implements Strategy {
       const score = scores[index] ?? 0;
       if (score > first) [first, second] = [score, first];
       else if (score > second) second = score;
-      const upper =
-        score +
-        OPTIMISM * Math.sqrt(this.#parents.variance(this.#hostNumbers.get(candidate.host.id) ?? UNKNOWN_HOST, nowMs));
+      const slot = this.#hosts.find(candidate.host.id);
+      const variance = slot < 0 ? PRIOR_VARIANCE.parent : this.#hosts.parentVariance(slot, nowMs);
+      const upper = score + OPTIMISM * Math.sqrt(variance);
       if (upper > bound) [bound, chosen] = [upper, index];
     }
     if (chosen < 0 || (scores[chosen] ?? 0) >= second) return;
@@ -272,30 +305,29 @@ export class AdaptiveStrategy implements Strategy {
   }
 }
 
-/** One effect's part of a surprise: its share of the whole uncertainty. */
-function correct<Key>(table: EffectTable<Key>, key: Key, surprise: number, variance: number, nowMs: number): void {
-  const own = table.variance(key, nowMs);
-  const gain = own / variance;
-  table.set(key, table.deviation(key, nowMs) + gain * surprise, own * (1 - gain), nowMs);
-}
-
-function pairOf(from: Side, to: Side): number {
-  return from.number * KEY_BASE + to.number;
-}
-
-function linkOf(from: Side, to: Side): number {
-  return from.idc * KEY_BASE + to.idc;
+function linkOf(from: KnownPlace, to: KnownPlace): number {
+  return from.idc * SERIAL_BASE + to.idc;
 }
 
 /** Both say where they are, and it is not the same place. */
-function isRemote(from: Side, to: Side): boolean {
+function isRemote(from: KnownPlace, to: KnownPlace): boolean {
   return from.idc !== to.idc && from.idc !== NO_IDC && to.idc !== NO_IDC;
 }
 
-function locationOf(parent: ScoredHost, child: ScoredHost): number {
-  const { location } = parent.facts;
-  if (location === '' || child.facts.location === '') return 1;
-  return location === child.facts.location ? 1 : locationScore(location, child.facts.location);
+/** How much of the way from the widest to the narrowest both have in common; 1 when one of them does not say. */
+function locationOf(parent: string, child: string): number {
+  if (parent === '' || child === '') return 1;
+  return parent === child ? 1 : locationScore(parent, child);
+}
+
+/** Logarithm of how many times as long a piece takes, with its failures. */
+function failureLog(share: number): number {
+  const failureShare = Math.min(MAX_FAILURE_SHARE, share);
+  return Math.log(1 + (FAILURE_COST * failureShare) / (1 - failureShare));
+}
+
+function logOfOneMore(count: number): number {
+  return LOG_OF_ONE_MORE[count] ?? Math.log(1 + count);
 }
 
 function parentPriorOf(parent: ScoredHost): number {

@@ -12,7 +12,7 @@ describe('EffectTable', () => {
 
   it('returns to the prior without news', () => {
     const table = new EffectTable<string>(10, HOUR_MS, 2);
-    table.set('a', 4, 0.5, 0);
+    table.set('a', { deviation: 4, variance: 0.5 }, 0);
     expect(table.deviation('a', 0)).toBe(4);
     expect(table.variance('a', 0)).toBe(0.5);
     expect(table.deviation('a', HOUR_MS)).toBeCloseTo(2, 12);
@@ -24,9 +24,9 @@ describe('EffectTable', () => {
   it('does not grow beyond its bound and gives up what was longest without news', () => {
     const table = new EffectTable<number>(1000, HOUR_MS, 1);
     for (let key = 0; key < 20_000; key++) {
-      table.set(key, key, 0.5, key);
+      table.set(key, { deviation: key, variance: 0.5 }, key);
       // Told of again and again.
-      table.set(7, 7, 0.5, key);
+      table.set(7, { deviation: 7, variance: 0.5 }, key);
     }
     expect(table.size).toBe(1000);
     expect(table.deviation(7, 20_000)).toBeCloseTo(7, 2);
@@ -36,8 +36,8 @@ describe('EffectTable', () => {
 
   it('takes a clock that runs backwards for one that stands still', () => {
     const table = new EffectTable<string>(10, HOUR_MS, 1);
-    table.set('a', 1, 0.5, 5 * HOUR_MS);
-    table.set('a', 3, 0.5, 0);
+    table.set('a', { deviation: 1, variance: 0.5 }, 5 * HOUR_MS);
+    table.set('a', { deviation: 3, variance: 0.5 }, 0);
     expect(table.deviation('a', 0)).toBe(3);
   });
 });

@@ -1,4 +1,5 @@
 import { AgedSlots } from './aged-slots.js';
+import type { Belief } from './known-hosts.js';
 
 /**
  * Unknown quantities by key, each a normal distribution: mean (relative to a prior that the caller knows) and variance.
@@ -34,7 +35,7 @@ export class EffectTable<Key> {
     return memory * (this.#entries.second[slot] ?? 0) + (1 - memory) * this.priorVariance;
   }
 
-  set(key: Key, deviation: number, variance: number, nowMs: number): void {
+  set(key: Key, { deviation, variance }: Belief, nowMs: number): void {
     const entries = this.#entries;
     const slot = entries.find(key);
     if (slot < 0) {
