@@ -1,28 +1,20 @@
 import { commonV2, type DeepPartial, type schedulerV2 } from '@dragonfly/proto';
 import { Transfer } from '../network/link.js';
 import { AnnounceStream } from './announce-stream.js';
+import { Parent } from './parent.js';
+import { drawParent, rarestOf } from './piece-choice.js';
 import type { Downloader, SimulatedHost, Store } from './simulated-host.js';
 import type { Content, World } from './world.js';
 
 type Request = NonNullable<schedulerV2.AnnouncePeerRequest['request']>;
 type Response = DeepPartial<schedulerV2.AnnouncePeerResponse>;
 
-/** Ready pieces that are looked at when the next one is chosen; the daemon's own figure. */
-const CHOICE_SAMPLE = 24;
 /** Answers of the scheduler after which a daemon gives up on it; the default of `scheduler.maxScheduleCount`. */
 const MAX_SCHEDULE_COUNT = 5;
-/** Part of its announced bandwidth that a busy parent is taken to have left. */
-const BUSY_SHARE = 0.1;
-const UNKNOWN_BANDWIDTH_BITS = 10e9;
+/** How often a daemon looks whether a parent lets pieces wait. */
+const LIFE_CHECK_INTERVAL_MS = 500;
 
 export type DownloadOutcome = 'succeeded' | 'cut-off';
-
-interface Parent {
-  readonly peerId: string;
-  readonly host: SimulatedHost;
-  readonly store: Store;
-  inFlight: number;
-}
 
 interface PieceOnTheWay {
   readonly parent: Parent | undefined;
@@ -31,7 +23,7 @@ interface PieceOnTheWay {
 
 /**
  * One download of one host, as the daemon does it: announce, fetch from the parents of the answer, the rarest pieces
- * first, from the parent with the most bandwidth to spare; tell of every piece; ask again when no parent is left; go to
+ * first, from the parent with the most bandwidth to spare; take pieces back from one that sends nothing; tell of every piece; ask again when no parent is left; go to
  * the source when told to, or when the scheduler cannot help.
  */
 export class Download implements Downloader {
@@ -49,6 +41,9 @@ export class Download implements Downloader {
   readonly #onTheWay = new Map<number, PieceOnTheWay>();
   readonly #banned = new Set<string>();
   #isPumpPlanned = false;
+  #isLifeCheckPlanned = false;
+  #sessionStartMs = 0;
+  readonly #patienceMs: number;
   readonly store: Store;
 
   constructor(
@@ -60,6 +55,8 @@ export class Download implements Downloader {
     private readonly onPiece: () => void = () => undefined,
   ) {
     this.store = host.storeOf(content.number, content.pieceCount);
+    const { takeBackAfterSeconds } = world.scenario;
+    this.#patienceMs = takeBackAfterSeconds === 0 ? Infinity : takeBackAfterSeconds * 1000;
   }
 
   get peerId(): string {
@@ -180,16 +177,13 @@ export class Download implements Downloader {
   #fetchFrom(given: readonly DeepPartial<commonV2.Peer>[]): void {
     const { world, host, content } = this;
     this.#phase = 'parents';
+    this.#sessionStartMs = world.queue.nowMs;
     this.#given = given;
     for (const peer of given) {
       const found = world.hostsById.get(peer.host?.id ?? '');
       if (found === undefined || peer.id === undefined || this.#banned.has(peer.id)) continue;
-      const parent: Parent = {
-        peerId: peer.id,
-        host: found,
-        store: found.storeOf(content.number, content.pieceCount),
-        inFlight: 0,
-      };
+      const store = found.storeOf(content.number, content.pieceCount);
+      const parent = new Parent(peer.id, found, store, this.#patienceMs);
       this.#parents.push(parent);
       found.children.add(this);
       parent.store.listeners.add(this);
@@ -217,34 +211,15 @@ export class Download implements Downloader {
     if (this.#phase !== 'parents' && this.#phase !== 'source') return;
     const { concurrentPieces } = this.world.scenario;
     while (this.#onTheWay.size < concurrentPieces && this.#wanted.length > 0) {
-      const index = this.#phase === 'source' ? 0 : this.#choose();
+      const index = this.#phase === 'source' ? 0 : rarestOf(this.#wanted, this.#parents, this.world.random);
       if (index < 0) break;
       const piece = this.#takeWanted(index);
-      const parent = this.#phase === 'source' ? undefined : this.#parentFor(piece);
-      this.#fetch(piece, parent);
+      const having = this.#parents.filter(({ store }) => store.has[piece] === 1);
+      this.#fetch(piece, drawParent(having, this.world.queue.nowMs, this.world.random));
     }
     if (this.#onTheWay.size > 0) return;
     if (this.#wanted.length === 0) this.#complete();
     else if (this.#phase === 'parents' && this.#parents.length === 0) this.#askAgain();
-  }
-
-  /** Place in the wanted pieces of the rarest of some that a parent has; -1 when no parent has any. */
-  #choose(): number {
-    const wanted = this.#wanted;
-    let best = -1;
-    let bestRarity = Infinity;
-    let looked = 0;
-    const start = Math.floor(this.world.random() * wanted.length);
-    for (let step = 0; step < wanted.length && looked < CHOICE_SAMPLE; step++) {
-      const index = (start + step) % wanted.length;
-      const piece = wanted[index] ?? 0;
-      let rarity = 0;
-      for (const { store } of this.#parents) rarity += store.has[piece] ?? 0;
-      if (rarity === 0) continue;
-      looked += 1;
-      if (rarity < bestRarity) [best, bestRarity] = [index, rarity];
-    }
-    return best;
   }
 
   #takeWanted(index: number): number {
@@ -253,23 +228,6 @@ export class Download implements Downloader {
     const last = wanted.pop() ?? 0;
     if (index < wanted.length) wanted[index] = last;
     return piece;
-  }
-
-  /** Drawn in proportion to what each parent says it has left, shared among the pieces already asked of it. */
-  #parentFor(piece: number): Parent | undefined {
-    const nowMs = this.world.queue.nowMs;
-    const having = this.#parents.filter(({ store }) => store.has[piece] === 1);
-    const weights = having.map(({ host, inFlight }) => {
-      const max = host.announcedBits;
-      const isBusy = host.place.up.backlogMs(nowMs) > 0;
-      return (max <= 0 ? UNKNOWN_BANDWIDTH_BITS : isBusy ? max * BUSY_SHARE : max) / (inFlight + 1);
-    });
-    let point = this.world.random() * weights.reduce((sum, weight) => sum + weight, 0);
-    for (const [index, weight] of weights.entries()) {
-      point -= weight;
-      if (point < 0) return having[index];
-    }
-    return having.at(-1);
   }
 
   #bytesOf(piece: number): number {
@@ -288,12 +246,40 @@ export class Download implements Downloader {
       topology.roundTripMs(from, this.host.place),
       () => {
         this.#onTheWay.delete(piece);
-        if (parent !== undefined) parent.inFlight -= 1;
+        parent?.arrived(piece, queue.nowMs);
         this.#arrived(piece, parent, queue.nowMs - askedAtMs);
       },
     );
     this.#onTheWay.set(piece, { parent, transfer });
-    if (parent !== undefined) parent.inFlight += 1;
+    parent?.ask(piece, transfer, queue.nowMs);
+    this.#planLifeCheck();
+  }
+
+  /** The next look at which a parent can have been silent for too long, if none is planned. */
+  #planLifeCheck(): void {
+    if (this.#isLifeCheckPlanned) return;
+    const { queue } = this.world;
+    const dueMs = this.#parents.reduce((first, { starvedAtMs }) => Math.min(first, starvedAtMs), Infinity);
+    if (dueMs === Infinity) return;
+    this.#isLifeCheckPlanned = true;
+    const looks = Math.floor((Math.max(dueMs, queue.nowMs) - this.#sessionStartMs) / LIFE_CHECK_INTERVAL_MS);
+    queue.after(this.#sessionStartMs + (looks + 1) * LIFE_CHECK_INTERVAL_MS - queue.nowMs, () => {
+      this.#isLifeCheckPlanned = false;
+      if (this.#phase === 'parents') this.#checkLife();
+    });
+  }
+
+  /** Pieces that a parent does not begin to send go to others that have them; it keeps those that nobody else has. */
+  #checkLife(): void {
+    const { nowMs } = this.world.queue;
+    for (const parent of this.#parents) {
+      const taken = parent.takeStarved(nowMs, (piece) =>
+        this.#parents.some((other) => other !== parent && other.store.has[piece] === 1 && !other.isShunned(nowMs)),
+      );
+      for (const piece of taken) this.#giveUp(piece);
+    }
+    this.#pump();
+    this.#planLifeCheck();
   }
 
   #arrived(piece: number, parent: Parent | undefined, costMs: number): void {
@@ -363,12 +349,18 @@ export class Download implements Downloader {
       parent.store.listeners.delete(this);
     }
     for (const [piece, onTheWay] of [...this.#onTheWay]) {
-      if (onTheWay.parent !== parent) continue;
-      onTheWay.transfer.cancel();
-      this.#onTheWay.delete(piece);
-      this.#wanted.push(piece);
-      this.world.traffic.wasted += this.#bytesOf(piece);
+      if (onTheWay.parent === parent) this.#giveUp(piece);
     }
+  }
+
+  /** A piece on the way is wanted again. */
+  #giveUp(piece: number): void {
+    const onTheWay = this.#onTheWay.get(piece);
+    if (onTheWay === undefined) return;
+    onTheWay.transfer.cancel();
+    this.#onTheWay.delete(piece);
+    this.#wanted.push(piece);
+    if (onTheWay.transfer.isSent) this.world.traffic.wasted += this.#bytesOf(piece);
   }
 
   #askAgain(): void {

@@ -60,6 +60,23 @@ describe('transfers', () => {
     expect(arrived.other / 10_000).toBeGreaterThan(44);
   });
 
+  it('leave the link to the next when they are cancelled while they wait, and not when it has begun with them', () => {
+    const card = new Link('card', 10);
+    const times = run((queue, done) => {
+      const [first, second, third] = ['first', 'second', 'third'].map((name) =>
+        Transfer.start(queue, [card], 1000, 0, done(name)),
+      );
+      queue.after(50, () => {
+        expect([first?.isSent, first?.hasBegun, second?.isSent]).toEqual([true, true, false]);
+        first?.cancel();
+        second?.cancel();
+        expect(third?.isSent).toBe(false);
+      });
+    });
+    expect(times).toEqual(new Map([['third', 200]]));
+    expect(card.carriedBytes).toBe(2000);
+  });
+
   it('do not arrive once cancelled', () => {
     const times = run((queue, done) => {
       Transfer.start(queue, [new Link('card', 10)], 1000, 0, done('never')).cancel();

@@ -91,6 +91,11 @@ export const scenarioSchema = z.strictObject({
     .prefault({}),
   /** Pieces that a download keeps on the way at once. */
   concurrentPieces: z.number().int().min(1).max(64).default(8),
+  /**
+   * Pieces are taken back from a parent that sends no byte for so long, and given to others that have them; 0 = never, as
+   * daemons of the original that wait for a piece until it times out.
+   */
+  takeBackAfterSeconds: seconds.default(2),
   /** Downloads that have not ended by then count as failed. */
   deadlineSeconds: z.number().positive().max(1e6).default(3600),
 });

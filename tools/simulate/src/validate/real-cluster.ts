@@ -14,6 +14,8 @@ export interface RealClusterOptions {
   readonly peers: number;
   /** Of every daemon, enforced by its own rate limit. */
   readonly uploadMbit: number;
+  /** Of the source, which sends each content once. */
+  readonly originMbit: number;
   readonly concurrentPieces: number;
   readonly strategy: string;
 }
@@ -40,18 +42,20 @@ export class RealCluster implements AsyncDisposable {
   readonly #services: ChildService[] = [];
   readonly #peers: Daemon[] = [];
   readonly #ports: PortBlock;
+  readonly #originBytesPerSecond: number;
   #usedPorts = 0;
   #round = 0;
 
-  private constructor(directory: TempDir, origin: CountingOrigin, ports: PortBlock) {
+  private constructor(directory: TempDir, origin: CountingOrigin, ports: PortBlock, originMbit: number) {
     this.#directory = directory;
     this.#origin = origin;
     this.#ports = ports;
+    this.#originBytesPerSecond = bytesPerSecond(originMbit);
   }
 
   static async start(options: RealClusterOptions): Promise<RealCluster> {
     const ports = await PortBlock.reserve(SCHEDULER_PORTS + DAEMON_PORTS * (options.peers + 1));
-    const cluster = new RealCluster(tempDir('sim'), await CountingOrigin.start(), ports);
+    const cluster = new RealCluster(tempDir('sim'), await CountingOrigin.start(), ports, options.originMbit);
     try {
       const scheduler = await cluster.#startScheduler(options.strategy);
       await cluster.#startDaemon('seed-peer', 0, scheduler, options);
@@ -72,7 +76,10 @@ export class RealCluster implements AsyncDisposable {
    */
   async distribute(sizeMib: number, arrivalsMs: readonly number[]): Promise<RealDownload[]> {
     this.#round += 1;
-    const url = this.#origin.put(`/round-${this.#round}.bin`, new Content(sizeMib * MIB, this.#round));
+    const url = this.#origin.put(`/round-${this.#round}.bin`, {
+      content: new Content(sizeMib * MIB, this.#round),
+      bytesPerSecond: this.#originBytesPerSecond,
+    });
     const firstMs = Math.min(...arrivalsMs);
     const beginMs = performance.now() - firstMs;
     return Promise.all(
@@ -138,7 +145,7 @@ export class RealCluster implements AsyncDisposable {
     const name = `${role}-${index}`;
     const socket = this.#directory.file(`${name}.sock`);
     const [grpc, proxy, piece, quic, health, metrics, stats] = this.#takePorts(DAEMON_PORTS);
-    const bandwidthLimit = `${Math.round((options.uploadMbit * 1e6) / 8)}`;
+    const bandwidthLimit = `${bytesPerSecond(options.uploadMbit)}`;
     const service = await this.#start(name, role, `http://${IP}:${health}/readyz`, {
       host: { hostname: `validated-${name}`, ip: IP, idc: 'a', location: role === 'peer' ? 'a|a-r0' : 'a|core' },
       server: { cacheDir: this.#directory.file(`${name}-cache`), pluginDir: this.#directory.file(`${name}-plugins`) },
@@ -168,4 +175,8 @@ export class RealCluster implements AsyncDisposable {
     this.#services.push(service);
     return service;
   }
+}
+
+function bytesPerSecond(mbit: number): number {
+  return Math.round((mbit * 1e6) / 8);
 }
