@@ -125,7 +125,7 @@ async function start(options: StartOptions, opened: (() => Promise<void>)[]): Pr
     redis: settings.redis,
     redisDb: config.database.redis.brokerDB,
     key,
-    tls: security && { live: security.tls.live },
+    tls: security?.tls,
     onError: atMostEvery(STORE_WARNING_INTERVAL_MS, (error: unknown): void => {
       log.warn({ reason: DfError.from(error).message }, 'trouble with the job queue');
     }),

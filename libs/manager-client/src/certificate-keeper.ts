@@ -8,6 +8,7 @@ import { extCertificates } from '@dragonfly/proto';
 import {
   type CertificateFiles,
   type ClientTls,
+  closeRevokedConnections,
   createGrpcClient,
   LiveCertificates,
   type LiveServerTls,
@@ -48,6 +49,7 @@ export class CertificateKeeper {
   #running: Promise<void> | undefined;
   /** There was reason to look again while it looked. */
   #isStale = false;
+  #undoCutting: (() => void) | undefined;
   #changeOver: NodeJS.Timeout | undefined;
   #isChangeOverDue = false;
   readonly #stopped = new AbortController();
@@ -72,6 +74,8 @@ export class CertificateKeeper {
     });
     const keeper = new CertificateKeeper(options, live, client);
     keeper.#timer = setInterval(() => void keeper.refresh(), UPKEEP_INTERVAL_MS).unref();
+    // Servers see to the connections that they have accepted themselves.
+    keeper.#undoCutting = closeRevokedConnections('client', keeper.#isRevoked);
     await keeper.refresh();
     return keeper;
   }
@@ -99,6 +103,7 @@ export class CertificateKeeper {
   async stop(): Promise<void> {
     clearInterval(this.#timer);
     clearTimeout(this.#changeOver);
+    this.#undoCutting?.();
     this.#stopped.abort();
     await this.#running;
     this.client.close();

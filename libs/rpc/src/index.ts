@@ -14,6 +14,7 @@ export { type CallContext, handleBidi, handleServerStream, handleUnary, serveStr
 export * from './limits.js';
 export type { RpcLog } from './log.js';
 export { decodeOriginDetails, encodeOriginDetails, type OriginDetails } from './origin-details.js';
+export { closeRevokedConnections, type ConnectionSide, REVOCATION_CHECK_INTERVAL_MS } from './revoked-connections.js';
 export type { ServerSettings } from './server-core.js';
 export { type SharedClient, SharedClients } from './shared-clients.js';
 export { callStatus, type CallStatus, STATUS_DETAILS_KEY, statusOfError } from './status.js';

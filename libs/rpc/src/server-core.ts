@@ -30,6 +30,7 @@ import {
   MAX_CONCURRENT_STREAMS,
 } from './limits.js';
 import type { RpcLog } from './log.js';
+import { closeRevokedConnections } from './revoked-connections.js';
 import { type LiveServerTls, type ServerTls, serverCredentials } from './tls.js';
 import { TokenBucket } from './token-bucket.js';
 
@@ -81,6 +82,7 @@ export class ServerCore {
   private readonly healthNames: readonly string[];
   private readonly undoExemption: () => void;
   private readonly undoClosing: () => void;
+  private readonly undoCutting: () => void;
   private readonly bucket: TokenBucket | undefined;
   private readonly socketPaths: string[] = [];
   private stopping: Promise<void> | undefined;
@@ -105,6 +107,8 @@ export class ServerCore {
     this.undoExemption = exemptFromTimeout(streams);
     for (const definition of serviceDefinitions.values()) settings.counts?.expect(definition);
     this.undoClosing = closeAnsweredStreams();
+    const isRevoked = revocationOf(settings);
+    this.undoCutting = isRevoked === undefined ? () => undefined : closeRevokedConnections('server', isRevoked);
 
     this.healthNames = ['', ...serviceDefinitions.keys(), ...(settings.healthServices ?? [])];
     this.health = new HealthImplementation(
@@ -198,6 +202,7 @@ export class ServerCore {
     this.server.forceShutdown();
     this.undoExemption();
     this.undoClosing();
+    this.undoCutting();
     await Promise.all(this.socketPaths.map((socketPath) => rm(socketPath, { force: true })));
   }
 }

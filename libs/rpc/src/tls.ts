@@ -15,7 +15,7 @@ export interface LiveServerTls {
   readonly live: LiveCertificates;
   /** Whether clients must show a certificate of the same authorities. @default true */
   readonly asksClients?: boolean;
-  /** Whether a client's certificate has been revoked; serial in lower case hex. */
+  /** Whether a client's certificate has been revoked; serial in lower case hex. Its connections are closed then. */
   readonly isRevoked?: (serial: string) => boolean;
 }
 
@@ -59,7 +59,7 @@ export function clientCredentials(tls: ClientTls | undefined): ChannelCredential
   return ChannelCredentials.createSsl(tls.ca ?? null, tls.key ?? null, tls.certificate ?? null);
 }
 
-/** The usual check of names, after one of the serial. Connections that stand are not checked again. */
+/** The usual check of names, after one of the serial. Connections that stand: `closeRevokedConnections`. */
 function refusing(isRevoked: (serial: string) => boolean) {
   return (host: string, certificate: PeerCertificate): Error | undefined =>
     isRevoked(certificate.serialNumber.toLowerCase())

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { jest } from '@jest/globals';
 import {
   createAuthority,
   createRequest,
@@ -9,10 +10,20 @@ import {
   signRequest,
 } from '@dragonfly/certificates';
 import { schedulerV2 } from '@dragonfly/proto';
-import { BidiCall, createGrpcClient, handleBidi, handleUnary, LiveCertificates, unary } from '../src/index.js';
+import {
+  BidiCall,
+  closeRevokedConnections,
+  createGrpcClient,
+  handleBidi,
+  handleUnary,
+  LiveCertificates,
+  unary,
+} from '../src/index.js';
 import { CapturedLog, CleanUp, startScheduler, STREAM_WAYS } from './harness.js';
 
 const HOUR_MS = 3_600_000;
+/** Keys are made and hands shaken: seconds, where many tests share the processors. */
+jest.setTimeout(30_000);
 const cleanUp = new CleanUp();
 afterEach(() => cleanUp.run());
 
@@ -45,6 +56,29 @@ async function callWith(port: number, live: LiveCertificates | undefined): Promi
   cleanUp.add(() => client.close());
   const task = await unary(client.statTask.bind(client), { hostId: 'h', taskId: 't' }, { deadlineMs: 5000 });
   return task.id;
+}
+
+const ANSWER = { response: { $case: 'needBackToSourceResponse', value: { description: '' } } } as const;
+
+/** An AnnouncePeer stream that is answered message by message. */
+interface Conversation {
+  ask(): Promise<IteratorResult<unknown>>;
+  next(): Promise<IteratorResult<unknown>>;
+}
+
+function aConversation(client: schedulerV2.SchedulerClient): Conversation {
+  const call = BidiCall.open<schedulerV2.AnnouncePeerRequest, schedulerV2.AnnouncePeerResponse>(
+    client.announcePeer.bind(client),
+  );
+  const answers = call.messages();
+  const request = { $case: 'downloadPeerStartedRequest', value: {} } as const;
+  return {
+    ask: async () => {
+      await call.send({ hostId: 'h', taskId: 't', peerId: 'p', request });
+      return answers.next();
+    },
+    next: () => answers.next(),
+  };
 }
 
 describe('certificates in files', () => {
@@ -148,6 +182,61 @@ describe('certificates in files', () => {
     await expect(ask()).resolves.toMatchObject({ done: true });
     revoked.add(serial);
     await expect(ask()).rejects.toMatchObject({ code: 'unauthenticated' });
+  });
+
+  it.each(STREAM_WAYS)('hold no stream open over %s once they are revoked', async (_, servesStreamsDirectly) => {
+    const authority = await createAuthority('one');
+    const [serverFiles, clientFiles, otherFiles] = [new MemberFiles(), new MemberFiles(), new MemberFiles()];
+    await Promise.all([serverFiles.issue(authority), otherFiles.issue(authority)]);
+    const serial = await clientFiles.issue(authority);
+    const revoked = new Set<string>();
+    const tls = {
+      live: await LiveCertificates.load(serverFiles.files, log),
+      isRevoked: (one: string) => revoked.has(one),
+    };
+    let ended = 0;
+    const announcePeer = handleBidi<schedulerV2.AnnouncePeerRequest, schedulerV2.AnnouncePeerResponse>((stream) => {
+      stream.onCancel(() => (ended += 1));
+      stream.onMessage(() => stream.send(ANSWER));
+      stream.onEnd(() => stream.end());
+    }, log);
+    const { port } = await startScheduler(cleanUp, { announcePeer }, { tls, servesStreamsDirectly });
+    const open = async (files: MemberFiles): Promise<Conversation> => {
+      const live = await LiveCertificates.load(files.files, log);
+      const client = createGrpcClient(schedulerV2.SchedulerClient, `127.0.0.1:${port}`, { tls: { live } });
+      cleanUp.add(() => client.close());
+      return aConversation(client);
+    };
+    const [one, other] = [await open(clientFiles), await open(otherFiles)];
+    await expect(one.ask()).resolves.toMatchObject({ done: false });
+    await expect(other.ask()).resolves.toMatchObject({ done: false });
+    revoked.add(serial);
+    // Nobody sends anything: the server ends it by itself.
+    await expect(one.next()).rejects.toMatchObject({ name: 'DfError' });
+    expect(ended).toBe(1);
+    await expect(other.ask()).resolves.toMatchObject({ done: false });
+  });
+
+  it('of a server hold no stream open once they are revoked, at clients that have heard of it', async () => {
+    const authority = await createAuthority('one');
+    const [serverFiles, clientFiles] = [new MemberFiles(), new MemberFiles()];
+    const serial = await serverFiles.issue(authority);
+    await clientFiles.issue(authority);
+    const announcePeer = handleBidi<schedulerV2.AnnouncePeerRequest, schedulerV2.AnnouncePeerResponse>((stream) => {
+      stream.onMessage(() => stream.send(ANSWER));
+      stream.onEnd(() => stream.end());
+    }, log);
+    const server = await LiveCertificates.load(serverFiles.files, log);
+    const { port } = await startScheduler(cleanUp, { announcePeer }, { tls: { live: server } });
+    const revoked = new Set<string>();
+    cleanUp.add(closeRevokedConnections('client', (one) => revoked.has(one)));
+    const live = await LiveCertificates.load(clientFiles.files, log);
+    const client = createGrpcClient(schedulerV2.SchedulerClient, `127.0.0.1:${port}`, { tls: { live } });
+    cleanUp.add(() => client.close());
+    const conversation = aConversation(client);
+    await expect(conversation.ask()).resolves.toMatchObject({ done: false });
+    revoked.add(serial);
+    await expect(conversation.next()).rejects.toMatchObject({ name: 'DfError' });
   });
 
   it('of a server are good for nothing once revoked, to clients that have heard of it', async () => {

@@ -34,6 +34,7 @@ export class OwnCertificate {
   #authorities = '';
   #signedBy = '';
   #isBusy = false;
+  #isStale = false;
 
   private constructor(
     private readonly directory: string,
@@ -77,11 +78,16 @@ export class OwnCertificate {
 
   /** Renews what is due and learns what was revoked, also by another manager. Never fails. */
   async upkeep(): Promise<void> {
+    // What the upkeep that runs has read may be older than this call.
+    this.#isStale = true;
     if (this.#isBusy) return;
     this.#isBusy = true;
     try {
-      await this.renewIfDue();
-      await this.certificates.refreshRevoked();
+      while (this.#isStale) {
+        this.#isStale = false;
+        await this.renewIfDue();
+        await this.certificates.refreshRevoked();
+      }
     } catch (error) {
       this.log.warn({ err: error }, 'cannot look after the certificates');
     } finally {

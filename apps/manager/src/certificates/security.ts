@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DfError } from '@dragonfly/errors';
 import type { Database } from '@dragonfly/persistence';
-import { hostPort, type LiveServerTls } from '@dragonfly/rpc';
+import { closeRevokedConnections, hostPort, type LiveServerTls } from '@dragonfly/rpc';
 import type { Logger } from '@dragonfly/telemetry';
 import type { DynamicModule } from '@nestjs/common';
 import type { Clock } from '../clock.js';
@@ -71,13 +71,15 @@ export async function startSecurity({ settings, database, clock, news, log }: Se
   const unsubscribe = news.subscribe((kind) => {
     if (kind === 'certificates') void own.upkeep().then(() => live.check());
   });
+  const isRevoked = (serial: string): boolean => certificates.isRevoked(serial);
+  const undoCutting = closeRevokedConnections('client', isRevoked);
   let close: (() => Promise<void>) | undefined;
   return {
     authorities,
     certificates,
     calls,
     module: (platform) => CertificatesModule.on(platform, { authorities, certificates, calls }),
-    tls: { live, isRevoked: (serial) => certificates.isRevoked(serial) },
+    tls: { live, isRevoked },
     serveJoining: async (host) => {
       const server = await startJoinServer(hostPort(host, security.joinPort), live, calls, log);
       close = () => server.stop(0);
@@ -85,6 +87,7 @@ export async function startSecurity({ settings, database, clock, news, log }: Se
     },
     stop: async () => {
       unsubscribe();
+      undoCutting();
       own.stop();
       await close?.();
     },
