@@ -1,3 +1,5 @@
+import type { DfError } from '@dragonfly/errors';
+import type { SchemaDifference } from '../src/schema-differences.js';
 import {
   ApplicationEntity,
   AuditEntity,
@@ -269,16 +271,107 @@ const mariaDb = engines.filter(({ name }) => name !== 'SQLite');
       expect(rules.filter(({ v0 }) => v0 === 'ops')).toMatchObject([{ v1: 'jobs', v2: '*' }]);
     });
 
-    it('is refused when tables differ, with the list, and nothing is changed', async () => {
+    it('is refused when columns are missing, with the list, and nothing is changed', async () => {
       await database.dataSource.query('ALTER TABLE peer DROP COLUMN proxy_port');
       await database.dataSource.query('ALTER TABLE job DROP COLUMN args');
       await expect(database.migrate()).rejects.toMatchObject({
         code: 'failed-precondition',
-        details: { missing: ['peer.proxy_port', 'job.args'] },
+        message: expect.stringContaining(
+          'peer.proxy_port: expected int not null, found none; job.args: expected longtext not null, found none',
+        ) as string,
+        details: {
+          differences: [
+            { table: 'peer', column: 'proxy_port', expected: 'int not null', found: 'none' },
+            { table: 'job', column: 'args', expected: 'longtext not null', found: 'none' },
+          ],
+        },
       });
       const runner = database.dataSource.createQueryRunner();
       await expect(runner.hasTable('certificate')).resolves.toBe(false);
       await runner.release();
+    });
+
+    const change = async (statements: readonly string[]): Promise<void> => {
+      for (const statement of statements) await database.dataSource.query(statement);
+    };
+
+    it.each<[string, string, string, string, string]>([
+      ['a shorter text', 'user MODIFY name varchar(64) NOT NULL', 'user.name', 'varchar(256) not null', 'varchar(64)'],
+      ['a text for JSON that is too short', 'job MODIFY args text NOT NULL', 'job.args', 'longtext not null', 'text'],
+      ['a text for a number', 'peer MODIFY port varchar(16) NOT NULL', 'peer.port', 'int not null', 'varchar(16)'],
+      ['a smaller number', 'job MODIFY user_id int', 'job.user_id', 'bigint null', 'int'],
+      ['a number that is read as text', 'peer MODIFY port bigint NOT NULL', 'peer.port', 'int not null', 'bigint'],
+      ['times without milliseconds', 'peer MODIFY created_at datetime', 'peer.created_at', 'datetime(3) null', 'date'],
+      [
+        'a column that must be filled',
+        "user MODIFY bio varchar(256) NOT NULL DEFAULT ''",
+        'user.bio',
+        'varchar',
+        'not',
+      ],
+      ['one that may be empty', 'scheduler MODIFY ip varchar(256)', 'scheduler.ip', 'varchar(256) not null', 'varchar'],
+      [
+        'ids that do not count',
+        'oauth MODIFY id bigint unsigned NOT NULL',
+        'oauth.id',
+        'bigint not null auto',
+        'bigint',
+      ],
+      ['no unique key', 'config DROP KEY uk_config_name', 'config.name', 'a unique key', 'none'],
+      [
+        'a unique key that forbids more',
+        'peer ADD UNIQUE KEY uk_host (host_name)',
+        'peer.host_name',
+        'no unique key',
+        'unique key uk_host',
+      ],
+      [
+        'a unique key over beginnings',
+        'user DROP KEY uk_user_name, ADD UNIQUE KEY uk_user_name (name(8))',
+        'user.name',
+        'a unique key',
+        'none',
+      ],
+      [
+        'another primary key',
+        'job_scheduler_cluster DROP PRIMARY KEY, ADD PRIMARY KEY (job_id)',
+        'job_scheduler_cluster.scheduler_cluster_id, job_id',
+        'a primary key',
+        'none',
+      ],
+      [
+        'a column of its own that must be filled',
+        'scheduler ADD COLUMN net_topology varchar(10) NOT NULL',
+        'scheduler.net_topology',
+        'no such column',
+        'varchar(10) not null without a default',
+      ],
+    ])('is refused with %s: table, column, expected, found', async (_, alteration, where, expected, found) => {
+      const [name, ...rest] = alteration.split(' ');
+      await change([`ALTER TABLE \`${name}\` ${rest.join(' ')}`]);
+      const failure: unknown = await database.migrate().catch((error: unknown) => error);
+      expect(failure).toMatchObject({ code: 'failed-precondition' });
+      const { message, details } = failure as DfError;
+      const [difference] = details['differences'] as SchemaDifference[];
+      expect(`${difference?.table}.${difference?.column}`).toBe(where);
+      expect(difference?.expected).toContain(expected);
+      expect(difference?.found).toContain(found);
+      expect(message).toContain(`${where}: expected `);
+    });
+
+    it('is taken over with differences that do no harm', async () => {
+      await change([
+        'ALTER TABLE user MODIFY name varchar(512) NOT NULL, MODIFY bio longtext',
+        'ALTER TABLE job MODIFY user_id bigint, MODIFY args mediumtext NOT NULL, MODIFY created_at datetime(6)',
+        'ALTER TABLE peer MODIFY port int unsigned NOT NULL, MODIFY type varchar(256) COLLATE utf8mb4_bin',
+        'ALTER TABLE peer DROP KEY idx_peer_type, ADD KEY idx_more (os), ADD COLUMN hint varchar(10)',
+        'ALTER TABLE personal_access_token MODIFY expired_at datetime(3) NOT NULL',
+        "ALTER TABLE scheduler ADD COLUMN net varchar(10) NOT NULL DEFAULT '', ADD UNIQUE KEY uk_more (host_name, ip, scheduler_cluster_id, port)",
+        'ALTER TABLE config RENAME INDEX uk_config_name TO another_name',
+        'ALTER TABLE job_scheduler_cluster DROP PRIMARY KEY, ADD PRIMARY KEY (job_id, scheduler_cluster_id)',
+      ]);
+      await expect(database.migrate()).resolves.toBeUndefined();
+      await expect(database.manager.find(PeerEntity)).resolves.toMatchObject([{ hostName: 'p', port: 4000 }]);
     });
   },
 );

@@ -271,11 +271,18 @@ describe.each(engines)('database on $name', ({ fresh, canCompareSchema }) => {
 
   it('adopts tables that are there, and refuses those that miss columns with their list', async () => {
     const adopted = await Database.open(await fresh());
-    const keyType = adopted.dialect === 'sqlite' ? 'integer' : 'bigint unsigned';
-    await adopted.dataSource.query(`CREATE TABLE casbin_rule (id ${keyType} PRIMARY KEY, ptype varchar(100))`);
+    const keyType = adopted.dialect === 'sqlite' ? 'integer PRIMARY KEY' : 'bigint unsigned PRIMARY KEY AUTO_INCREMENT';
+    await adopted.dataSource.query(`CREATE TABLE casbin_rule (id ${keyType}, ptype varchar(100))`);
     await expect(adopted.migrate()).rejects.toMatchObject({
       code: 'failed-precondition',
-      details: { missing: ['v0', 'v1', 'v2', 'v3', 'v4', 'v5'].map((column) => `casbin_rule.${column}`) },
+      details: {
+        differences: ['v0', 'v1', 'v2', 'v3', 'v4', 'v5'].map((column) => ({
+          table: 'casbin_rule',
+          column,
+          expected: 'varchar(100) null',
+          found: 'none',
+        })),
+      },
     });
     for (const column of ['v0', 'v1', 'v2', 'v3', 'v4', 'v5']) {
       await adopted.dataSource.query(`ALTER TABLE casbin_rule ADD COLUMN ${column} varchar(100)`);

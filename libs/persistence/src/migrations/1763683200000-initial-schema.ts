@@ -1,5 +1,6 @@
 import { DfError } from '@dragonfly/errors';
 import { Table, TableIndex, type MigrationInterface, type QueryRunner, type TableColumnOptions } from 'typeorm';
+import { differencesText, mysqlDifferences, type SchemaDifference, sqliteDifferences } from '../schema-differences.js';
 
 /** Column types by dialect; frozen with this migration, later ones bring their own. */
 interface Words {
@@ -237,30 +238,28 @@ function tables(w: Words): Table[] {
 
 /**
  * Every table of the original manager. Tables that are there already (the database of an original manager, or a first
- * start that was interrupted) are kept when they have every column, and refused with the list of what is missing
+ * start that was interrupted) are kept when they are as good as ours, and refused with the list of what differs
  * otherwise; nothing is changed in that case.
  */
 export class InitialSchema1763683200000 implements MigrationInterface {
   readonly name = 'InitialSchema1763683200000';
 
   async up(queryRunner: QueryRunner): Promise<void> {
-    const wanted = tables(queryRunner.connection.options.type === 'better-sqlite3' ? SQLITE : MYSQL);
-    const missing: string[] = [];
+    const isSqlite = queryRunner.connection.options.type === 'better-sqlite3';
+    const differences: SchemaDifference[] = [];
     const absent: Table[] = [];
-    for (const planned of wanted) {
-      const existing = await queryRunner.getTable(planned.name);
-      if (!existing) {
+    for (const planned of tables(isSqlite ? SQLITE : MYSQL)) {
+      if (!(await queryRunner.hasTable(planned.name))) {
         absent.push(planned);
         continue;
       }
-      const names = new Set(existing.columns.map((column) => column.name));
-      missing.push(...planned.columns.filter((c) => !names.has(c.name)).map((c) => `${planned.name}.${c.name}`));
+      differences.push(...(await (isSqlite ? sqliteDifferences : mysqlDifferences)(queryRunner, planned)));
     }
-    if (missing.length > 0) {
+    if (differences.length > 0) {
       throw new DfError(
         'failed-precondition',
-        `the database holds tables of another schema; columns that are missing: ${missing.join(', ')}`,
-        { details: { missing } },
+        `the database holds tables of another schema: ${differencesText(differences)}`,
+        { details: { differences } },
       );
     }
     for (const planned of absent) {
