@@ -25,7 +25,8 @@ export class ManagerModule {
   static forParts(parts: ManagerParts, jobParts: JobParts, security?: Security): DynamicModule {
     const platform = PlatformModule.forParts(parts);
     const auth = AuthModule.on(platform);
-    const jobs = JobsModule.on(platform, auth, jobParts);
+    const audit = AuditModule.on(platform);
+    const jobs = JobsModule.on(platform, auth, audit, jobParts);
     const users = UsersModule.on(platform, auth);
     return {
       module: ManagerModule,
@@ -44,7 +45,7 @@ export class ManagerModule {
         ConfigsModule.on(platform),
         ApplicationsModule.on(platform, auth),
         TokensModule.on(platform, auth),
-        AuditModule.on(platform),
+        audit,
         PersistentTasksModule.on(platform, jobs),
         TenancyModule.on(platform),
       ],

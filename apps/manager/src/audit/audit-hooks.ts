@@ -29,6 +29,6 @@ function entryOf(request: FastifyRequest, statusCode: number): AuditEntry {
     method: request.method,
     path: request.url.split('?', 1)[0] ?? '',
     statusCode,
-    ip: request.ip,
+    detail: { ip: request.ip },
   };
 }

@@ -16,15 +16,21 @@ const RETRY_MS = 2_000;
 /** Longest time that an answer waits for its entry. */
 const MAX_WAIT_MS = 1_000;
 
-/** One request of the API. */
+/** Kinds of entries: a request of the API, or something that goes on by itself in an account's name. */
+export const AUDIT_EVENTS = ['API', 'JOB'] as const;
+
+/** One request of the API, or one thing that was done, or refused, in an account's name. */
 export interface AuditEntry {
   actor: Actor;
+  /** HTTP method, or what was to be done. */
   method: string;
   /** Without the query. */
   path: string;
   statusCode: number;
-  /** Address of the client. */
-  ip: string;
+  /** `{ip}` of the client, or `{reason}`. */
+  detail: Readonly<Record<string, string>>;
+  /** @default 'API' */
+  eventType?: (typeof AUDIT_EVENTS)[number];
 }
 
 /**
@@ -48,9 +54,9 @@ export class AuditLog implements OnApplicationShutdown {
 
   /** Takes an entry; it is written a little later. */
   record(entry: AuditEntry): void {
-    const { actor, method, path, statusCode, ip } = entry;
+    const { actor, method, path, statusCode, detail, eventType = 'API' } = entry;
     if (this.waiting.length >= MAX_WAITING || this.isStopped) {
-      this.log.warn({ audit: { actor, method, path, statusCode, ip } }, 'audit entry that could not be kept');
+      this.log.warn({ audit: { actor, method, path, statusCode, ...detail } }, 'audit entry that could not be kept');
       return;
     }
     const now = this.clock.now();
@@ -60,13 +66,13 @@ export class AuditLog implements OnApplicationShutdown {
       isDel: 0,
       actorType: actor.type,
       actorName: actor.name.slice(0, 256),
-      eventType: 'API',
+      eventType,
       operation: method,
       operatedAt: now,
       state: statusCode >= 200 && statusCode < 300 ? 'SUCCESS' : 'FAILURE',
       path: path.slice(0, 1024),
       statusCode,
-      detail: { ip },
+      detail: { ...detail },
     });
     if (this.waiting.length >= BATCH && !this.isAway && !this.running) {
       void this.flush();

@@ -12,13 +12,14 @@ import { QueryOf } from '../rest/request-decorators.js';
 import { pageOfRows } from '../rest/resource-rows.js';
 import { optionalText, queryInteger, requestType, type RequestOf } from '../rest/rest-schema.js';
 import { base, type BaseBody, baseFields, json, time } from '../rest/shared-bodies.js';
+import { AUDIT_EVENTS } from './audit-log.js';
 
 const GetAuditsQuery = requestType(
   'GetAuditsQuery',
   z.object({
     actor_type: optionalText({ oneOf: ['UNKNOWN', 'USER', 'PAT'] }),
     actor_name: optionalText(),
-    event_type: optionalText({ oneOf: ['API'] }),
+    event_type: optionalText({ oneOf: AUDIT_EVENTS }),
     operation: optionalText(),
     state: optionalText({ oneOf: ['SUCCESS', 'FAILURE'] }),
     path: optionalText(),
@@ -36,7 +37,7 @@ interface AuditBody extends BaseBody {
   state: string;
   path: string;
   status_code: number;
-  /** `{ip}`. */
+  /** `{ip}` of a request, `{reason}` of work that was stopped. */
   detail: Record<string, unknown>;
 }
 

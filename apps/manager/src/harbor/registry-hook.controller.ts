@@ -42,7 +42,7 @@ export class RegistryHookController {
     for (const { repository, tag } of events) {
       if (matchesAny(repository, repositories) && matchesAny(tag, tags)) {
         const manifest = `${new URL(url).origin}/v2/${repository}/manifests/${tag}`;
-        jobIds.push(await this.runs.start(row, { url: manifest, urls: undefined }, []));
+        jobIds.push(await this.runs.push(row, manifest));
       }
     }
     return { job_ids: jobIds };

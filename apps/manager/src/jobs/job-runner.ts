@@ -13,12 +13,15 @@ import type { SchedulerTarget, SchedulerWork } from './dispatch/scheduler-work.j
 import { JobEnds } from './job-ends.js';
 import { PreheatArgs, TaskArgs } from './job-requests.js';
 import { resultBody, SchedulerPart } from './job-result.js';
+import { isLossOfRights, JobRights, type OwnedWork, workOfJob } from './job-rights.js';
 import { type JobRow, JobRows } from './job-rows.js';
 import { type SealedJob, SecretBox } from './secret-box.js';
 import { SchedulerCandidates } from './scheduler-candidates.js';
 
 /** Pause between two writes of how far a job is. */
 const PROGRESS_INTERVAL_MS = 1_000;
+/** Pause between two looks whether a running job is still its owner's to run. */
+const RIGHTS_INTERVAL_MS = 1_000;
 const DEFAULT_CONCURRENT_PEERS = 500;
 
 /** Arguments and clusters of a job, whatever its type. */
@@ -41,6 +44,7 @@ export class JobRunner {
     private readonly planner: PreheatPlanner,
     private readonly dispatcher: Dispatcher,
     private readonly secrets: SecretBox,
+    private readonly rights: JobRights,
     private readonly clock: Clock,
     private readonly log: Logger,
   ) {}
@@ -66,6 +70,7 @@ export class JobRunner {
     await this.rows.noteStart(row.job.id);
     let parts: SchedulerPart[] = [];
     try {
+      await this.rights.require(ownedBy(row));
       const { work, targets, timeoutMs } = await this.prepare(row, signal);
       const startedAt = this.clock.now();
       parts = targets.map((target) => new SchedulerPart(target, work, row.job.taskId, startedAt));
@@ -77,6 +82,9 @@ export class JobRunner {
       }
       this.log.info({ jobId: row.job.id, type: row.job.type, reason: failure.message }, 'job failed');
       await this.ends.failed(row, signal.aborted ? 'cancelled' : failure.message, parts);
+      if (isLossOfRights(failure) && !signal.aborted) {
+        await this.rights.recordRefusal(row.job.userId ?? 0, `/api/v1/jobs/${row.job.id}`, failure.message);
+      }
       return;
     }
     await this.ends.over(row, parts, signal.aborted);
@@ -116,6 +124,7 @@ export class JobRunner {
     }
   }
 
+  /** @throws DfError `permission-denied` when it was stopped in the middle: its owner has lost the right to it */
   private async carryOut(
     row: JobRow,
     parts: readonly SchedulerPart[],
@@ -124,7 +133,9 @@ export class JobRunner {
     signal: AbortSignal,
   ): Promise<void> {
     const over = new AbortController();
+    const stopped = new AbortController();
     const telling = this.tellProgress(row, parts, over.signal);
+    const watching = this.watchRights(row, over.signal, stopped);
     try {
       await Promise.all(
         parts.map(async (part) => {
@@ -136,7 +147,7 @@ export class JobRunner {
               runId,
               timeoutMs,
               onEvent: (event) => part.note(event),
-              signal,
+              signal: AbortSignal.any([signal, stopped.signal]),
             }),
           );
         }),
@@ -145,6 +156,30 @@ export class JobRunner {
       over.abort();
       await telling;
     }
+    const loss = await watching;
+    if (loss) {
+      throw loss;
+    }
+  }
+
+  /** Has the schedulers end the run as soon as its owner loses the right to it. @returns why */
+  private async watchRights(row: JobRow, over: AbortSignal, stopped: AbortController): Promise<DfError | undefined> {
+    const work = ownedBy(row);
+    while (!over.aborted) {
+      await delay(RIGHTS_INTERVAL_MS, undefined, { signal: over, ref: false }).catch(() => undefined);
+      const failure = over.aborted
+        ? undefined
+        : await this.rights.require(work).then(
+            () => undefined,
+            (error: unknown) => DfError.from(error),
+          );
+      // With the database away nothing is known to be lost.
+      if (failure && isLossOfRights(failure)) {
+        stopped.abort(new DfError('cancelled', failure.message));
+        return failure;
+      }
+    }
+    return undefined;
   }
 
   /** Writes how far it is, as often as once a second and only when there is news. */
@@ -166,6 +201,10 @@ export class JobRunner {
       }
     }
   }
+}
+
+function ownedBy({ job, run }: JobRow): OwnedWork {
+  return workOfJob(job, (run.plan as unknown as Plan).clusterIds);
 }
 
 /** Of the URL when there is one, else of the content text, else as it is given. */

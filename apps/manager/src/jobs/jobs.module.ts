@@ -29,6 +29,7 @@ import { JobMetrics } from './job-metrics.js';
 import { type JobParts, JobQueues } from './job-parts.js';
 import { JobRateLimit } from './job-rate-limit.js';
 import { JobReconciler } from './job-reconciler.js';
+import { JobRights } from './job-rights.js';
 import { JobRows } from './job-rows.js';
 import { JobRunner } from './job-runner.js';
 import { JobsController } from './jobs.controller.js';
@@ -40,10 +41,10 @@ import { SecretBox } from './secret-box.js';
 /** Jobs and what belongs to them: preheating, peers, garbage collection, messages about ends. */
 @Module({})
 export class JobsModule {
-  static on(platform: DynamicModule, auth: DynamicModule, parts: JobParts): DynamicModule {
+  static on(platform: DynamicModule, auth: DynamicModule, audit: DynamicModule, parts: JobParts): DynamicModule {
     return {
       module: JobsModule,
-      imports: [platform, auth],
+      imports: [platform, auth, audit],
       // Triggers before jobs: `jobs/triggers` is no job's id.
       controllers: [TriggersController, RegistryHookController, JobsController, PreheatsController, MeteringController],
       providers: [
@@ -56,6 +57,7 @@ export class JobsModule {
         JobWorkers,
         JobRateLimit,
         JobAdmission,
+        JobRights,
         JobMetrics,
         PeriodicTasks,
         SchedulerCandidates,

@@ -1,7 +1,9 @@
 import { DfError } from '@dragonfly/errors';
 import {
+  CasbinRuleEntity,
   Database,
   insertRow,
+  PersonalAccessTokenEntity,
   SchedulerClusterEntity,
   TenantEntity,
   TenantMemberEntity,
@@ -132,13 +134,20 @@ export class TenantsService {
     await this.access.invalidate();
   }
 
-  /** @throws DfError `not-found` */
+  /**
+   * Takes an account out of its tenant. Accounts without a tenant see everything: its roles go and its tokens are switched
+   * off, until somebody gives them again.
+   * @throws DfError `not-found`
+   */
   async removeUser(id: number, userId: number): Promise<void> {
+    const now = this.clock.now();
     await this.database.transaction(async (manager) => {
       const { affected } = await manager.delete(TenantMemberEntity, { tenantId: id, userId });
       if (!affected) {
         throw new DfError('not-found', RECORD_NOT_FOUND);
       }
+      await manager.delete(CasbinRuleEntity, { ptype: 'g', v0: String(userId) });
+      await manager.update(PersonalAccessTokenEntity, { userId, isDel: 0 }, { state: 'inactive', updatedAt: now });
     });
     await this.access.invalidate();
   }

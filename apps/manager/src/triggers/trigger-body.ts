@@ -14,6 +14,9 @@ export const TriggerBody = bodyType(
     name: z.string(),
     kind: z.string(),
     enabled: z.boolean(),
+    /** `suspended`: its owner has lost the right to it; nothing is done until it is given back. */
+    state: z.enum(['active', 'disabled', 'suspended']),
+    state_reason: z.string(),
     cron: z.string(),
     interval_seconds: z.int(),
     job: json(),
@@ -26,7 +29,8 @@ export const TriggerBody = bodyType(
 );
 export type TriggerBody = z.output<typeof TriggerBody>;
 
-export function triggerBody(row: JobTriggerEntity): TriggerBody {
+/** @param refusal why it may not fire at present */
+export function triggerBody(row: JobTriggerEntity, refusal: string | undefined): TriggerBody {
   return {
     id: row.id,
     created_at: jsonTime(row.createdAt),
@@ -34,6 +38,8 @@ export function triggerBody(row: JobTriggerEntity): TriggerBody {
     name: row.name,
     kind: row.kind,
     enabled: Boolean(row.isEnabled),
+    state: !row.isEnabled ? 'disabled' : refusal === undefined ? 'active' : 'suspended',
+    state_reason: refusal ?? '',
     cron: row.cron ?? '',
     interval_seconds: Math.round((row.intervalMs ?? 0) / 1_000),
     job: row.job,

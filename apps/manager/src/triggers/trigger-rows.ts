@@ -3,6 +3,7 @@ import { Database, JobEntity, JobTriggerEntity, updateRow } from '@dragonfly/per
 import { Injectable } from '@nestjs/common';
 import { Clock } from '../clock.js';
 import type { JobCaller } from '../jobs/job-caller.js';
+import type { OwnedWork } from '../jobs/job-rights.js';
 import { isWithin } from '../jobs/job-visibility.js';
 import { SecretBox } from '../jobs/secret-box.js';
 import { RECORD_NOT_FOUND, rowById } from '../rest/resource-rows.js';
@@ -53,6 +54,12 @@ export class TriggerRows {
   async isJobPending(jobId: number): Promise<boolean> {
     return (await this.database.manager.findOneByOrFail(JobEntity, { id: jobId })).state === 'PENDING';
   }
+}
+
+/** What a trigger does in whose name. */
+export function triggerWork({ userId, job }: JobTriggerEntity): OwnedWork {
+  const { scheduler_cluster_ids: clusterIds, args } = job as unknown as TriggerJob;
+  return { userId: userId ?? 0, clusterIds: clusterIds ?? [], application: args.application };
 }
 
 /** Whether all that a trigger is for lies within what the caller may touch. */

@@ -2,12 +2,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { DfError } from '@dragonfly/errors';
 import type { JobTriggerEntity } from '@dragonfly/persistence';
 import { Injectable } from '@nestjs/common';
-import { JobAdmission, type JobOwner } from '../jobs/job-admission.js';
+import { JobAdmission } from '../jobs/job-admission.js';
+import { isLossOfRights, type JobOwner, JobRights } from '../jobs/job-rights.js';
 import { JobsService } from '../jobs/jobs.service.js';
 import { Logger } from '../logger.js';
 import { Turns } from '../turns.js';
 import type { TriggerJob, WatchSpec } from './trigger-requests.js';
-import { TriggerRows } from './trigger-rows.js';
+import { TriggerRows, triggerWork } from './trigger-rows.js';
 import { Watchers } from './watchers.js';
 
 /** Preheats begun at one look; the rest is found at the next one. */
@@ -17,7 +18,10 @@ export const DELETE_WAIT_MS = 120_000;
 const DELETE_POLL_MS = 250;
 const LOCK_TTL_MS = 60_000;
 
-/** What a trigger does when its time has come. Its jobs are its owner's: they count for the owner's tenant. */
+/**
+ * What a trigger does when its time has come. Its jobs are its owner's: they count for the owner's tenant, and what the
+ * owner has lost since the trigger was made is not touched, nor looked at.
+ */
 @Injectable()
 export class TriggerRuns {
   constructor(
@@ -25,6 +29,7 @@ export class TriggerRuns {
     private readonly jobs: JobsService,
     private readonly watchers: Watchers,
     private readonly admission: JobAdmission,
+    private readonly rights: JobRights,
     private readonly turns: Turns,
     private readonly log: Logger,
   ) {}
@@ -41,26 +46,45 @@ export class TriggerRuns {
         return undefined;
       }
       try {
+        await this.rights.require(triggerWork(row));
         await (row.kind === 'watch' ? this.look(row, signal) : this.start(row, this.rows.jobOf(row).args, []));
         return undefined;
       } catch (error) {
         signal.throwIfAborted();
         const failure = DfError.from(error);
-        this.log.info({ triggerId: id, userId: row.userId, reason: failure.message }, 'trigger failed');
-        await this.rows.noteFailure(id, failure.message);
+        await this.noteFailure(row, failure);
         return failure;
       }
     });
   }
 
   /**
+   * Preheats what a registry has told of.
+   * @returns the job's id
+   * @throws DfError as {@link start}; the row tells it too
+   */
+  async push(row: JobTriggerEntity, manifestUrl: string): Promise<number> {
+    try {
+      return await this.start(row, { url: manifestUrl, urls: undefined }, []);
+    } catch (error) {
+      const failure = DfError.from(error);
+      await this.noteFailure(row, failure);
+      throw failure;
+    }
+  }
+
+  /**
    * Preheats one image or file with the trigger's arguments.
    * @returns the job's id
-   * @throws DfError `resource-exhausted` by the quotas of the owner's tenant, `permission-denied` for a disabled owner
+   * @throws DfError `resource-exhausted` by the quotas of the owner's tenant, `permission-denied` for what its owner has lost
    */
-  async start(row: JobTriggerEntity, over: Partial<TriggerJob['args']>, changed: readonly string[]): Promise<number> {
+  private async start(
+    row: JobTriggerEntity,
+    over: Partial<TriggerJob['args']>,
+    changed: readonly string[],
+  ): Promise<number> {
     const job = this.rows.jobOf(row);
-    const owner = await this.admission.ownerOf(row.userId ?? 0);
+    const owner = await this.rights.require(triggerWork(row));
     await this.admission.charge(owner);
     for (const url of changed) {
       await this.deleteOld(url, job, owner);
@@ -101,6 +125,16 @@ export class TriggerRuns {
     await this.rows.note(row.id, { seen: { marks: marksWithout(news.slice(begun), seen, row.seen) }, lastError: '' });
     if (refusal) {
       throw refusal;
+    }
+  }
+
+  /** Each loss of rights is one entry of the audit log, however often the trigger's time comes. */
+  private async noteFailure(row: JobTriggerEntity, failure: DfError): Promise<void> {
+    const { id, userId } = row;
+    this.log.info({ triggerId: id, userId, reason: failure.message }, 'trigger failed');
+    await this.rows.noteFailure(id, failure.message);
+    if (isLossOfRights(failure) && row.lastError !== failure.message) {
+      await this.rights.recordRefusal(userId ?? 0, `/api/v1/jobs/triggers/${id}`, failure.message);
     }
   }
 

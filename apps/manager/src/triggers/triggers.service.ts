@@ -6,6 +6,7 @@ import { In } from 'typeorm';
 import { Clock } from '../clock.js';
 import { type JobCaller, requireApplication } from '../jobs/job-caller.js';
 import { JobQueues } from '../jobs/job-parts.js';
+import { JobRights } from '../jobs/job-rights.js';
 import { JobsService } from '../jobs/jobs.service.js';
 import { requireOwner } from '../jobs/job-visibility.js';
 import { masked } from '../jobs/masking.js';
@@ -14,7 +15,7 @@ import { pageOf, rowsOf } from '../rest/pagination.js';
 import { RECORD_NOT_FOUND, rowById } from '../rest/resource-rows.js';
 import { type TriggerBody, triggerBody } from './trigger-body.js';
 import type { CreateTriggerRequest, GetTriggersQuery, UpdateTriggerRequest } from './trigger-requests.js';
-import { isTriggerWithin, TriggerRows } from './trigger-rows.js';
+import { isTriggerWithin, TriggerRows, triggerWork } from './trigger-rows.js';
 import { DELETE_WAIT_MS, TriggerRuns } from './trigger-runs.js';
 
 export const TRIGGER_TASK = 'trigger';
@@ -30,6 +31,7 @@ export class TriggersService {
     private readonly jobs: JobsService,
     private readonly rows: TriggerRows,
     private readonly runs: TriggerRuns,
+    private readonly rights: JobRights,
     private readonly queues: JobQueues,
     private readonly secrets: SecretBox,
     private readonly clock: Clock,
@@ -61,11 +63,11 @@ export class TriggersService {
       return rowById(manager, JobTriggerEntity, id);
     });
     await this.arm(row);
-    return triggerBody(row);
+    return this.bodyOf(row);
   }
 
   async get(id: number, caller: JobCaller): Promise<TriggerBody> {
-    return triggerBody(await this.rows.visible(id, caller));
+    return this.bodyOf(await this.rows.visible(id, caller));
   }
 
   async list(query: GetTriggersQuery, caller: JobCaller): Promise<{ bodies: TriggerBody[]; total: number }> {
@@ -84,10 +86,10 @@ export class TriggersService {
       ...(isChosenHere ? {} : { skip, take }),
     });
     if (!isChosenHere) {
-      return { bodies: rows.map(triggerBody), total };
+      return { bodies: await this.bodiesOf(rows), total };
     }
     const visible = rows.filter((row) => isTriggerWithin(row, caller));
-    return { bodies: visible.slice(skip, skip + take).map(triggerBody), total: visible.length };
+    return { bodies: await this.bodiesOf(visible.slice(skip, skip + take)), total: visible.length };
   }
 
   async update(id: number, request: UpdateTriggerRequest, caller: JobCaller): Promise<TriggerBody> {
@@ -104,7 +106,7 @@ export class TriggersService {
     );
     const row = await this.rows.visible(id, caller);
     await this.arm(row);
-    return triggerBody(row);
+    return this.bodyOf(row);
   }
 
   async delete(id: number, caller: JobCaller): Promise<void> {
@@ -152,6 +154,14 @@ export class TriggersService {
       throw new DfError('not-found', RECORD_NOT_FOUND);
     }
     return row;
+  }
+
+  private async bodyOf(row: JobTriggerEntity): Promise<TriggerBody> {
+    return triggerBody(row, await this.rights.refusal(triggerWork(row)));
+  }
+
+  private bodiesOf(rows: readonly JobTriggerEntity[]): Promise<TriggerBody[]> {
+    return Promise.all(rows.map((row) => this.bodyOf(row)));
   }
 
   private async arm(row: JobTriggerEntity): Promise<void> {

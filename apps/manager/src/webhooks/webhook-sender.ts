@@ -6,6 +6,7 @@ import { GuardedHttp } from '@dragonfly/registry';
 import { Injectable } from '@nestjs/common';
 import { Clock } from '../clock.js';
 import { JobQueues } from '../jobs/job-parts.js';
+import { JobRights } from '../jobs/job-rights.js';
 import { plainUrl } from '../jobs/masking.js';
 import { SecretBox } from '../jobs/secret-box.js';
 import { Logger } from '../logger.js';
@@ -34,6 +35,7 @@ export class WebhookSender {
     private readonly queues: JobQueues,
     private readonly http: GuardedHttp,
     private readonly secrets: SecretBox,
+    private readonly rights: JobRights,
     private readonly clock: Clock,
     private readonly log: Logger,
   ) {}
@@ -61,6 +63,7 @@ export class WebhookSender {
       return;
     }
     try {
+      await this.requireRights(row);
       const statusCode = await this.send(row, attempt, signal);
       await this.note(id, { state: 'SUCCESS', attempts: attempt, statusCode, error: null, secret: null });
     } catch (error) {
@@ -78,6 +81,14 @@ export class WebhookSender {
       });
       this.log.info({ deliveryId: id, attempt, reason: failure.message, url: plainUrl(row.url) }, 'webhook failed');
       throw isHopeless ? new GiveUpError(failure.message) : failure;
+    }
+  }
+
+  /** What happened in a cluster is not told to those who have lost it since. */
+  private async requireRights({ jobId }: WebhookDeliveryEntity): Promise<void> {
+    const refusal = await this.rights.refusalOfJob(jobId);
+    if (refusal !== undefined) {
+      throw new DfError('permission-denied', refusal);
     }
   }
 
