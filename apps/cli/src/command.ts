@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { DfError, exitCodeOf } from '@dragonfly/errors';
 import { reportOf, type DownloadResult } from './download-result.js';
-import { failureText } from './failure-text.js';
+import { failureText, plainReason, shownUrl } from './failure-text.js';
 import { fetchFile } from './fetch.js';
 import { createLog } from './log.js';
 import { readOptions, type DownloadOptions } from './options.js';
@@ -83,7 +83,7 @@ class Download {
     const limit = new TimeLimit(options.timeoutMs, signal);
     try {
       // Only when it is shown: finding out the time zone costs a millisecond.
-      if (options.printsLines) this.#line(`--${localTimeText(new Date())}--  ${options.url}`);
+      if (options.printsLines) this.#line(`--${localTimeText(new Date())}--  ${shownUrl(options.url)}`);
       this.#line(`dfget version: v${VERSION}`);
       checkOutput(options);
       if (this.host.isErrorTerminal && options.progress !== 'never') {
@@ -104,7 +104,7 @@ class Download {
     const { host, options } = this;
     const { env } = host;
     const log = createLog(options.logLevel, (line) => this.#errorLine(line));
-    const warn = (text: string): void => this.#errorLine(`dfget: warning: ${text}`);
+    const warn = (text: string): void => this.#errorLine(`dfget: warning: ${plainReason(text)}`);
     return inTrace({ env, url: options.url, log, warn }, (trace) =>
       fetchFile(
         options,
@@ -165,7 +165,7 @@ class Download {
 
   #fail(failure: DfError): number {
     if (this.options.isClassicForm) {
-      this.#line(`download success: false cost: ${this.#costMs()} ms error: ${failure.message}`);
+      this.#line(`download success: false cost: ${this.#costMs()} ms error: ${plainReason(failure.message)}`);
     }
     this.#errorLine(
       failure.code === 'cancelled'

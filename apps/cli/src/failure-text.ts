@@ -1,11 +1,26 @@
 import { DfError } from '@dragonfly/errors';
 
+/** Password of a URL. */
+const PASSWORD = /^([A-Za-z][A-Za-z0-9+.-]*:\/\/[^/?#:@]*):[^/?#]*@/;
+/** What Node puts behind the reason of a failed system call: its name and its paths. */
+const SYSTEM_CALL = /\bE[A-Z0-9]+: ([a-z][^,:;]*), [a-z]+(?: '[^']*'(?: -> '[^']*')?)?/g;
+
+/** A URL as it is shown: lines of a command are kept in the logs of pipelines, and a password has no place there. */
+export function shownUrl(url: string): string {
+  return url.replace(PASSWORD, '$1:***@');
+}
+
+/** A reason without what only a programmer wants to know. */
+export function plainReason(message: string): string {
+  return message.replaceAll(SYSTEM_CALL, '$1');
+}
+
 /**
  * What the user reads when a download failed: what it was, and what can be done.
- * @param isVerbose tell the headers of the origin too
+ * @param isVerbose tell the headers of the origin too, and system calls
  */
 export function failureText(error: DfError, url: string, isVerbose: boolean): string {
-  const lines = [`dfget: cannot download ${url}: ${reasonOf(error, url)}`];
+  const lines = [`dfget: cannot download ${shownUrl(url)}: ${reasonOf(error, url, isVerbose)}`];
   const headers = error.details['headers'];
   if (isVerbose && error.code === 'origin' && typeof headers === 'object' && headers !== null) {
     lines.push(...Object.entries(headers).map(([name, value]) => `  ${name}: ${String(value)}`));
@@ -15,9 +30,9 @@ export function failureText(error: DfError, url: string, isVerbose: boolean): st
   return lines.join('\n');
 }
 
-function reasonOf(error: DfError, url: string): string {
+function reasonOf(error: DfError, url: string, isVerbose: boolean): string {
   const statusCode = error.details['statusCode'];
-  const reason = withoutUrl(error.message, url);
+  const reason = withoutUrl(isVerbose ? error.message : plainReason(error.message), url);
   if (error.code !== 'origin' || typeof statusCode !== 'number') return reason;
   // The original daemon tells the status line alone, `404 Not Found`.
   if (reason.startsWith(String(statusCode))) return `the source answered ${reason}`;

@@ -13,7 +13,10 @@ describe('default output name', () => {
     ['http://h/a%2F..%2F..%2Fetc%2Fpasswd', 'passwd'],
     ['http://h/a%2F..', 'h'],
     ['http://h/..%2F', 'h'],
-    ['http://h/%00', 'h'],
+    ['http://h/%00', '%00'],
+    ['http://h/a%0Ab%1b%5B2J%7F', 'a%0Ab%1b[2J%7F'],
+    ['http://h/%C2%85%C2%A9', '%C2%85©'],
+    ['http://h/a%250A', 'a%0A'],
     ['http://h/bad%zz', 'bad%zz'],
     ['s3://bucket/key', 'key'],
   ])('of %s is %s (seed 001-9)', (url, name) => {

@@ -37,7 +37,10 @@ export class InstrumentedRequests implements RequestWatcher {
       const facts = { taskId: request.taskId, url: loggableUrl(request.url), costMs };
       if (end instanceof DfError) {
         metrics.downloadTaskFailures.inc(labels);
-        log.warn({ ...facts, code: end.code, reason: end.message }, 'download failed');
+        const failure = { ...facts, code: end.code, reason: end.message };
+        // Whoever asked has gone: nothing is wrong with that.
+        if (end.code === 'cancelled') log.info(failure, 'download cancelled');
+        else log.warn(failure, 'download failed');
         return;
       }
       const length = end.range?.length ?? end.task.contentLengthBytes ?? 0;
