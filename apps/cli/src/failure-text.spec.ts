@@ -17,6 +17,11 @@ describe('a URL in the lines of dfget', () => {
 });
 
 describe('a reason', () => {
+  it.each(['http://h/a', 'http://h/a?signature=1', 'http://user:secret@h/a?x#y'])('does not repeat %s', (url) => {
+    const error = new DfError('origin', 'http://h/a: answered 401 Unauthorized', { details: { statusCode: 401 } });
+    expect(failureText(error, url, false)).toMatch(/: the source answered 401 Unauthorized\n/);
+  });
+
   it.each([
     [
       "output /full/f: ENOSPC: no space left on device, copyfile '/store/data/3fc' -> '/full/.f.part'",

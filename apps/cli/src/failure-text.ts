@@ -39,9 +39,11 @@ function reasonOf(error: DfError, url: string, isVerbose: boolean): string {
   return `the source ${reason.includes(String(statusCode)) ? reason : `answered ${statusCode}: ${reason}`}`;
 }
 
-/** The URL stands in the line already. */
+/** The URL stands in the line already, be it whole or without its query and its credentials. */
 function withoutUrl(message: string, url: string): string {
-  const prefix = [url, url.split(/[?#]/, 1)[0] ?? url].find((start) => message.startsWith(`${start}: `));
+  const withoutQuery = url.split(/[?#]/, 1)[0] ?? url;
+  const forms = [url, withoutQuery, withoutQuery.replace(/\/\/[^/]*@/, '//')];
+  const prefix = forms.find((start) => message.startsWith(`${start}: `));
   return prefix === undefined ? message : message.slice(prefix.length + ': '.length);
 }
 

@@ -1,5 +1,5 @@
 /** A service that another one waits for has started by then, or something is wrong. */
-const START_PATIENCE_MS = 30_000;
+const START_PATIENCE_MS = 60_000;
 
 /**
  * How loud to be about a service that does not answer. Those of a cluster start at the same time and in any order: that one is
