@@ -167,7 +167,7 @@ describe('a daemon without any scheduler that it can reach', () => {
   });
 
   it('tells the first one that appears what it reads, so that nobody else begins', async () => {
-    scheduler = await TestScheduler.start(0, grantAll);
+    scheduler = await network.replaceScheduler(grantAll);
     const url = origin.put('/file', { content: CONTENT, bytesPerSecond: MIB / 2 });
     const daemon = await aDaemon('a');
     const { port } = scheduler;
@@ -188,7 +188,7 @@ describe('a daemon without any scheduler that it can reach', () => {
   });
 
   it('stops reading when the first one that appears knows who has the content', async () => {
-    scheduler = await TestScheduler.start(0, grantAll);
+    scheduler = await network.replaceScheduler(grantAll);
     const url = origin.put('/file', CONTENT);
     const holder = await aDaemon('holder');
     await holder.get({ url, output: dir.file('holder.out') });
@@ -209,7 +209,7 @@ describe('a daemon without any scheduler that it can reach', () => {
 
   it('asks the manager at once whether others have taken over, and does as they say', async () => {
     const manager = await TestManager.start();
-    scheduler = await TestScheduler.start(0, grantAll);
+    scheduler = await network.replaceScheduler(grantAll);
     const first = await TestScheduler.start();
     manager.schedulers = [{ hostname: 'first', ip: '127.0.0.1', port: first.port }];
     const daemon = await aDaemon('a', {
