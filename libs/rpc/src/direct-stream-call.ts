@@ -38,6 +38,8 @@ export class DirectStreamCall<Req, Res> extends SendingStream<Res> implements St
   private messageListener: ((message: Req) => void) | undefined;
   private endListener: (() => void) | undefined;
   private isPaused = false;
+  /** The caller has half-closed; told when all its messages have been handed over. */
+  private hasEnded = false;
   /** Bytes that were not handed over: of an incomplete message, or of those behind the one at a pause. */
   private rest: Buffer[] = [];
   private restBytes = 0;
@@ -62,7 +64,8 @@ export class DirectStreamCall<Req, Res> extends SendingStream<Res> implements St
     stream.on('end', () => {
       // A reset looks like an end at first; what it was shows at the end of the turn.
       setImmediate(() => {
-        if (!this.isOver && !stream.closed && !stream.destroyed) this.endListener?.();
+        this.hasEnded = !stream.closed && !stream.destroyed;
+        this.tellEnd();
       });
     });
     stream.on('wantTrailers', () => {
@@ -112,7 +115,9 @@ export class DirectStreamCall<Req, Res> extends SendingStream<Res> implements St
     process.nextTick(() => {
       if (this.isPaused) return;
       this.take();
-      if (!this.mayBePaused()) this.stream.resume();
+      if (this.mayBePaused()) return;
+      this.stream.resume();
+      this.tellEnd();
     });
   }
 
@@ -206,6 +211,13 @@ export class DirectStreamCall<Req, Res> extends SendingStream<Res> implements St
     this.rest = bytes === undefined ? [] : [bytes];
     this.restBytes = bytes?.length ?? 0;
     this.neededBytes = neededBytes;
+  }
+
+  /** Also of a call that is paused the end comes by itself, while messages that came with it are still kept here. */
+  private tellEnd(): void {
+    if (!this.hasEnded || this.isPaused || this.isOver) return;
+    this.hasEnded = false;
+    this.endListener?.();
   }
 
   /** A listener may pause, which a compiler that has just seen it unpaused does not expect. */

@@ -169,6 +169,26 @@ describe.each(STREAM_WAYS)('a bidirectional method over %s', (_, servesStreamsDi
     expect(seen).toEqual(['a', 'b', 'c', 'end']);
   });
 
+  it('tells the end after the last message also to one that pauses at each of those that come with it', async () => {
+    const seen: string[] = [];
+    const { port } = await start((stream) => {
+      stream.onMessage(({ peerId }) => {
+        seen.push(peerId);
+        stream.pause();
+        // Some turns later, as a handler that is busy with others.
+        setTimeout(() => stream.resume(), 10);
+      });
+      stream.onEnd(() => {
+        seen.push('end');
+        stream.end();
+      });
+    });
+    const stream = open(port);
+    stream.end(Buffer.concat(['a', 'b', 'c', 'd'].map((id) => messageFrame(id))));
+    expect(await outcomeOf(stream)).toMatchObject({ code: 0 });
+    expect(seen).toEqual(['a', 'b', 'c', 'd', 'end']);
+  });
+
   it('holds a fast server back and goes on when its caller reads', async () => {
     const total = 500;
     let sent = 0;
