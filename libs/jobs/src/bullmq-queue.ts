@@ -57,6 +57,8 @@ export class BullmqJobQueue extends JobQueue {
   private readonly onError: (error: unknown) => void;
   private worker: Worker<JsonObject, JsonObject, string> | undefined;
   private cancelTimer: NodeJS.Timeout | undefined;
+  /** A look that waits for the connection: further ones would pile up behind it. */
+  private isLookingForCancelled = false;
   private isClosed = false;
 
   constructor(private readonly options: BullmqQueueOptions) {
@@ -316,14 +318,17 @@ export class BullmqJobQueue extends JobQueue {
 
   private async lookForCancelled(): Promise<void> {
     const ids = [...this.running].filter(([, entry]) => !entry.isCancelled).map(([id]) => id);
-    if (ids.length === 0) {
+    if (ids.length === 0 || this.isLookingForCancelled) {
       return;
     }
+    this.isLookingForCancelled = true;
     try {
       const marks = await this.connection.mget(ids.map((id) => this.cancelMark(id)));
       ids.filter((_id, index) => marks[index] !== null).forEach((id) => abortCancelled(this.running.get(id)));
     } catch (error) {
       this.onError(error);
+    } finally {
+      this.isLookingForCancelled = false;
     }
   }
 }

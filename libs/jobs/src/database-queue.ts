@@ -72,6 +72,8 @@ export class DatabaseJobQueue extends JobQueue {
   private lookTimer: NodeJS.Timeout | undefined;
   private renewTimer: NodeJS.Timeout | undefined;
   private sweptAtMs = -Infinity;
+  /** When to look for entries that ended here although that could not be written: their leases are over then. */
+  private unsettledUntilMs = Infinity;
 
   constructor(private readonly options: DatabaseQueueOptions) {
     super();
@@ -178,6 +180,9 @@ export class DatabaseJobQueue extends JobQueue {
 
   private async lookUntilIdle(): Promise<void> {
     let waitMs = this.options.pollMs ?? DEFAULT_POLL_MS;
+    if (Date.now() >= this.unsettledUntilMs) {
+      this.unsettledUntilMs = Infinity;
+    }
     try {
       do {
         this.mustLookAgain = false;
@@ -189,6 +194,7 @@ export class DatabaseJobQueue extends JobQueue {
     }
     this.isLooking = false;
     if (!this.isClosed) {
+      waitMs = Math.min(waitMs, this.unsettledUntilMs - Date.now());
       this.lookTimer = setTimeout(() => this.look(), Math.max(1, waitMs));
       this.lookTimer.unref();
     }
@@ -203,7 +209,7 @@ export class DatabaseJobQueue extends JobQueue {
     }
     let dueInMs = (await this.rows.fireSchedules(nowMs)) ?? IDLE_MS;
     while (this.running.size < this.concurrency && !this.isClosed) {
-      const taken = await this.rows.take(this.owner, this.leaseMs, Date.now());
+      const taken = await this.rows.take(this.owner, [...this.running.keys()], this.leaseMs, Date.now());
       if ('waitMs' in taken) {
         dueInMs = Math.min(dueInMs, taken.waitMs ?? IDLE_MS);
         break;
@@ -226,7 +232,8 @@ export class DatabaseJobQueue extends JobQueue {
     try {
       await this.settle(job, await this.outcomeOf(job, signal));
     } catch (error) {
-      // The row stays active and is taken up when its lease is over.
+      // The row stays active and is taken up, here or elsewhere, when its lease is over.
+      this.unsettledUntilMs = Math.min(this.unsettledUntilMs, Date.now() + this.leaseMs);
       this.onError(error);
     }
     this.running.delete(job.id);

@@ -52,9 +52,15 @@ export class QueueRows {
 
   /**
    * Takes the entry that is due first; one whose owner's lease is over counts as due.
+   * @param running entries that the owner is running: those it does not take again, however late it is with their leases
    * @returns what was taken, or how long to wait for the next one that is known (undefined: there is none)
    */
-  async take(owner: string, leaseMs: number, nowMs: number): Promise<TakenJob | { waitMs: number | undefined }> {
+  async take(
+    owner: string,
+    running: readonly string[],
+    leaseMs: number,
+    nowMs: number,
+  ): Promise<TakenJob | { waitMs: number | undefined }> {
     return this.database.transaction(async (manager) => {
       const { queue } = this;
       const due = await manager
@@ -62,8 +68,10 @@ export class QueueRows {
         .where('job.queue = :queue', { queue })
         .andWhere(
           `((job.state = 'waiting' AND job.runAt <= :nowMs)
-            OR (job.state = 'active' AND job.leaseUntil <= :nowMs AND job.owner <> :owner))`,
-          { nowMs, owner },
+            OR (job.state = 'active' AND job.leaseUntil <= :nowMs
+                AND (job.owner <> :owner OR job.id NOT IN (:...running))))`,
+          // No id is empty: an empty list is none that every database takes.
+          { nowMs, owner, running: ['', ...running] },
         )
         .orderBy({ 'job.runAt': 'ASC', 'job.createdAt': 'ASC' })
         .limit(CANDIDATES)
@@ -91,15 +99,27 @@ export class QueueRows {
   }
 
   /**
-   * Renews the leases of the owner's entries.
+   * Renews the leases of some of the owner's entries.
+   * @param ids at least one
    * @returns those that it still holds, with whether they are to be cancelled
    */
   async renew(owner: string, ids: readonly string[], leaseUntil: number): Promise<Map<string, boolean>> {
     return this.database.transaction(async (manager) => {
-      const where = { queue: this.queue, owner, state: 'active' };
-      await manager.update(QueueJobEntity, where, { leaseUntil });
-      const rows = await manager.find(QueueJobEntity, { where, select: { queue: true, id: true, isCancelled: true } });
-      return new Map(rows.filter(({ id }) => ids.includes(id)).map((row) => [row.id, Boolean(row.isCancelled)]));
+      // Not all of the owner's: one whose end could not be written is to be taken up again.
+      const condition = `queue = :queue AND owner = :owner AND state = 'active' AND id IN (:...ids)`;
+      const values = { queue: this.queue, owner, ids };
+      await manager
+        .createQueryBuilder()
+        .update(QueueJobEntity)
+        .set(forTypeOrm({ leaseUntil }))
+        .where(condition, values)
+        .execute();
+      const rows = await manager
+        .createQueryBuilder(QueueJobEntity, 'job')
+        .select(['job.queue', 'job.id', 'job.isCancelled'])
+        .where(condition, values)
+        .getMany();
+      return new Map(rows.map((row) => [row.id, Boolean(row.isCancelled)]));
     });
   }
 

@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { DfError } from '@dragonfly/errors';
+import { jest } from '@jest/globals';
 import { Database, type DatabaseOptions } from '@dragonfly/persistence';
 import { MariaDbServer, tempDir } from '@dragonfly/testkit';
 import { queueConformanceCases } from '../src/conformance/index.js';
@@ -100,6 +102,37 @@ describe.each(engines)('job queue in the database on $name', ({ fresh }) => {
     await expect(ran.promise).resolves.toBe(id);
     never.resolve();
   });
+
+  it.each([{ isSoleProcess: true }, { isSoleProcess: false }])(
+    'runs an entry again whose end could not be written, once its lease is over ($isSoleProcess)',
+    async (mode) => {
+      const queue = open({ ...mode, leaseMs: 300 });
+      const again = Promise.withResolvers<number>();
+      const others = Promise.withResolvers<void>();
+      let isAway = false;
+      const transaction = database.transaction.bind(database);
+      jest.spyOn(database, 'transaction').mockImplementation((work) => {
+        if (!isAway) return transaction(work);
+        isAway = false;
+        return Promise.reject(new DfError('unavailable', 'database: away for once'));
+      });
+      await queue.work({
+        handlers: {
+          x: async ({ attempt }) => {
+            if (attempt === 1) isAway = true;
+            else again.resolve(attempt);
+          },
+          // Something runs all the time: leases are renewed.
+          y: () => others.promise,
+        },
+      });
+      await queue.enqueue({ kind: 'y', payload: {} });
+      await queue.enqueue({ kind: 'x', payload: {} });
+      expect(await again.promise).toBe(2);
+      others.resolve();
+      expect(errors.splice(0)).toMatchObject([{ message: 'database: away for once' }]);
+    },
+  );
 });
 
 /** A queue over a database that is being opened, which can die without a word. */
