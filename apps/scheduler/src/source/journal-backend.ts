@@ -72,10 +72,7 @@ export class JournalLeaseBackend implements LeaseBackend {
     await mkdir(path.dirname(options.file), { recursive: true });
     const former = await readLeases(options.file, options.log);
     // Begun anew with what was read: a start that is cut short loses nothing.
-    const lines = [...former].flatMap(([taskId, leases]) =>
-      leases.map(({ serial, holder }) => lineOf({ serial, taskId, ...holder })),
-    );
-    const file = await replaceFile(options.file, lines);
+    const file = await replaceFile(options.file, linesOf(former));
     if (former.size > 0) options.log.info({ leases: former.size }, 'source leases from before the restart');
     return new JournalLeaseBackend(options, file, former);
   }
@@ -105,7 +102,8 @@ export class JournalLeaseBackend implements LeaseBackend {
 
   async close(): Promise<void> {
     this.#forgetting.cancel();
-    await this.#writing;
+    // Lines that came during a write are on their way only when that has ended.
+    while (this.#lines.length > 0 || this.#writing !== undefined) await this.#flush();
     await this.file.close();
   }
 
@@ -151,7 +149,7 @@ export class JournalLeaseBackend implements LeaseBackend {
         await this.file.close();
         const live = Array.from(this.#live.values(), ({ serial, taskId, holder }) =>
           lineOf({ serial, taskId, ...holder }),
-        );
+        ).concat(linesOf(this.#former));
         this.file = await replaceFile(this.options.file, live);
         this.#lineCount = live.length;
       } else {
@@ -169,6 +167,12 @@ export class JournalLeaseBackend implements LeaseBackend {
 
 function lineOf(line: Line): string {
   return `${JSON.stringify(line)}\n`;
+}
+
+function linesOf(former: ReadonlyMap<string, readonly FormerLease[]>): string[] {
+  return [...former].flatMap(([taskId, leases]) =>
+    leases.map(({ serial, holder }) => lineOf({ serial, taskId, ...holder })),
+  );
 }
 
 async function replaceFile(file: string, lines: readonly string[]): Promise<FileHandle> {

@@ -28,6 +28,8 @@ interface Entry {
   readonly key: string;
   /** Exactly as written: only who knows it can renew, change or delete the entry. */
   value: string;
+  /** What was to stand there before; does so still when the change never reached the store. */
+  former: string | undefined;
   /** The store may not have it. */
   isWritten: boolean;
   isReleased: boolean;
@@ -94,7 +96,7 @@ export class KvLeaseBackend implements LeaseBackend {
   }
 
   #own(key: string, value: string, isWritten: boolean): OwnedLease {
-    const entry: Entry = { key, value, isWritten, isReleased: false, work: Promise.resolve() };
+    const entry: Entry = { key, value, former: undefined, isWritten, isReleased: false, work: Promise.resolve() };
     this.#entries.add(entry);
     return {
       kind: 'owned',
@@ -112,7 +114,10 @@ export class KvLeaseBackend implements LeaseBackend {
     entry.isReleased = true;
     this.#entries.delete(entry);
     this.#then(entry, async () => {
-      if (entry.isWritten) await this.options.store.compareAndDelete(entry.key, entry.value);
+      const { store } = this.options;
+      // Also what was not written as far as is known: the store may have done what it did not answer.
+      const isGone = await store.compareAndDelete(entry.key, entry.value);
+      if (!isGone && entry.former !== undefined) await store.compareAndDelete(entry.key, entry.former);
     });
     const { work, key } = entry;
     this.#releasing.set(key, work);
@@ -125,11 +130,17 @@ export class KvLeaseBackend implements LeaseBackend {
   async #write(entry: Entry, value: string): Promise<void> {
     const { store, ttlMs, log } = this.options;
     const before = entry.value;
+    if (value !== before) entry.former = before;
     entry.value = value;
     if (entry.isWritten && (await store.compareAndSet(entry.key, before, value, { ttlMs }))) return;
     entry.isWritten = await store.setIfAbsent(entry.key, value, { ttlMs });
     if (entry.isWritten) return;
     const found = await store.get(entry.key);
+    // Ours: the answer to an earlier change was lost, whether or not that was made.
+    if (found !== undefined && (found === value || found === entry.former)) {
+      entry.isWritten = await store.compareAndSet(entry.key, found, value, { ttlMs });
+      return;
+    }
     // The reader moved to another scheduler and is known there: the same lease.
     if (found === undefined || holderIn(found)?.hostId === holderIn(value)?.hostId) return;
     log.warn({ key: entry.key, found }, 'two schedulers have let somebody read the same source');

@@ -67,6 +67,8 @@ export interface SharedOriginBudgetOptions {
 interface Origin {
   /** Readers that this scheduler has let in. */
   readers: number;
+  /** Those that are asking to be let in. */
+  entering: number;
   /** Those of other schedulers, when last heard. */
   others: number;
   /** Per other scheduler: its last sequence number, and when that was new, by this process's clock. */
@@ -97,8 +99,17 @@ export class SharedOriginBudget implements OriginBudget {
     const entry = this.#entryOf(origin);
     const { store } = this.options;
     // Who comes while there is no limit is counted when there is one: by the next exchange.
-    if (store === undefined || !this.#isLimited) return this.#enterLocally(entry);
-    return this.#exchange(store, origin, entry, 1);
+    if (store === undefined || !this.#isLimited) {
+      const isAdmitted = this.#enterLocally(entry);
+      this.#tidy(origin, entry);
+      return isAdmitted;
+    }
+    // Counted until it is decided: the last reader may leave meanwhile, and the origin must not be forgotten for it.
+    entry.entering += 1;
+    return this.#exchange(store, origin, entry, 1).finally(() => {
+      entry.entering -= 1;
+      this.#tidy(origin, entry);
+    });
   }
 
   leave(origin: string): void {
@@ -137,14 +148,15 @@ export class SharedOriginBudget implements OriginBudget {
   #entryOf(origin: string): Origin {
     let entry = this.#origins.get(origin);
     if (entry === undefined) {
-      entry = { readers: 0, others: 0, seen: new Map(), isExchanging: false };
+      entry = { readers: 0, entering: 0, others: 0, seen: new Map(), isExchanging: false };
       this.#origins.set(origin, entry);
     }
     return entry;
   }
 
   #tidy(origin: string, entry: Origin): void {
-    if (entry.readers === 0 && this.#origins.get(origin) === entry) this.#origins.delete(origin);
+    const isUnused = entry.readers === 0 && entry.entering === 0;
+    if (isUnused && this.#origins.get(origin) === entry) this.#origins.delete(origin);
   }
 
   #enterLocally(entry: Origin): boolean {
