@@ -11,7 +11,7 @@ export interface ConnectionPoolOptions {
 }
 
 interface Slot {
-  /** In use or being opened. */
+  /** In use, being opened, or handed over to somebody who waited. */
   busy: number;
   readonly idle: { readonly connection: Connection; readonly timer: NodeJS.Timeout }[];
   readonly waiting: (() => void)[];
@@ -33,17 +33,14 @@ export class ConnectionPool {
    */
   async acquire(route: Route, signal: AbortSignal, fresh: boolean): Promise<Connection> {
     const slot = this.#slotOf(route.key);
-    while (slot.busy >= this.#options.maxConnectionsPerOrigin) await waitForPlace(slot, signal);
+    if (slot.busy < this.#options.maxConnectionsPerOrigin) slot.busy += 1;
+    else await waitForPlace(slot, signal);
     for (let kept = slot.idle.pop(); kept !== undefined; kept = slot.idle.pop()) {
       clearTimeout(kept.timer);
       kept.connection.socket.ref();
-      if (kept.connection.isReusable && !fresh) {
-        slot.busy += 1;
-        return kept.connection;
-      }
+      if (kept.connection.isReusable && !fresh) return kept.connection;
       kept.connection.destroy();
     }
-    slot.busy += 1;
     try {
       const options: ConnectOptions = {
         connectTimeoutMs: this.#options.connectTimeoutMs,
@@ -99,8 +96,10 @@ export class ConnectionPool {
   }
 
   #leave(key: string, slot: Slot): void {
-    slot.busy -= 1;
-    slot.waiting.shift()?.();
+    const next = slot.waiting.shift();
+    // A place is handed over and never free in between: nobody comes first, and the slot is not forgotten meanwhile.
+    if (next !== undefined) next();
+    else slot.busy -= 1;
     this.#forgetIfUnused(key, slot);
   }
 
@@ -109,6 +108,7 @@ export class ConnectionPool {
   }
 }
 
+/** Resolves when a place is the caller's. */
 function waitForPlace(slot: Slot, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) {
