@@ -129,6 +129,23 @@ describe('a daemon that is about to read a source', () => {
     expect(link.mayHave('source')).toBe(true);
     link.close();
   });
+
+  it('asks nobody for a download that has been given up: nobody would give the lease back', async () => {
+    scheduler = await TestScheduler.start(0, grantAll);
+    const link = new SchedulerLink(
+      'scheduler',
+      scheduler.address,
+      1,
+      (address) => createGrpcClient(schedulerV2.SchedulerClient, address),
+      () => {},
+    );
+    const request = { hostId: 'h', taskId: 't', peerId: 'p', url: 'http://origin/file', log: silentLogger() };
+    await expect(SourceHold.ask(link, request, AbortSignal.abort())).rejects.toMatchObject({ code: 'cancelled' });
+    // One that is asked after it comes after it.
+    const next = await SourceHold.ask(link, { ...request, peerId: 'q' }, new AbortController().signal);
+    expect([next.kind, scheduler.holds.map(({ peerId }) => peerId)]).toEqual(['granted', ['q']]);
+    link.close();
+  });
 });
 
 describe('a daemon without any scheduler that it can reach', () => {

@@ -53,8 +53,6 @@ export interface Move {
  * told of it with everything so far, so that it knows who has what and who reads the source.
  */
 export class MovingConversation {
-  private moved = false;
-
   constructor(
     private current: Conversation,
     private link: SchedulerLink | undefined,
@@ -64,11 +62,6 @@ export class MovingConversation {
   /** Whom it is told; undefined until a download that began without any scheduler has found one. */
   get scheduler(): SchedulerLink | undefined {
     return this.link;
-  }
-
-  /** Whether another scheduler listens than at the beginning. */
-  get hasMoved(): boolean {
-    return this.moved;
   }
 
   get lostBecause(): DfError | undefined {
@@ -113,6 +106,11 @@ export class MovingConversation {
     return this.current.finish(report);
   }
 
+  /** Ends it without a word. */
+  cancel(): void {
+    this.current.cancel();
+  }
+
   /** Looks for another listener whenever there is none, until the signal fires. Never throws. */
   async keepTold(move: Move, signal: AbortSignal): Promise<void> {
     const { log, reportDown, task } = this.options;
@@ -142,8 +140,10 @@ export class MovingConversation {
   private async moveOn(move: Move, signal: AbortSignal): Promise<'stay' | 'leave' | 'end'> {
     const { schedulers, log, task } = this.options;
     for (const link of schedulers()) {
+      let opened: Conversation | undefined;
       try {
         const { conversation, answer } = await move.register(link, signal);
+        opened = conversation;
         const outcome = await move.answered(answer, link, signal);
         if (outcome !== 'stay') {
           void conversation.finish({
@@ -153,14 +153,16 @@ export class MovingConversation {
           if (outcome === 'end') return 'end';
           continue;
         }
+        opened = undefined;
         this.current = conversation;
         this.link = link;
-        this.moved = true;
         conversation.report(move.begin);
         await this.reportAll();
         log.info({ taskId: task.id, scheduler: link.address }, 'another scheduler has been told of the download');
         return 'stay';
       } catch (error) {
+        // Nobody else knows of it: the scheduler would wait for this peer as long as the process lives.
+        opened?.cancel();
         if (signal.aborted) return 'end';
         log.debug(
           { taskId: task.id, scheduler: link.address, err: error },

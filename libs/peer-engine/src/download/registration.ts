@@ -68,7 +68,12 @@ export class Registration {
       this.renewPeerId();
       const conversation = openConversation(link, task.id, this.id);
       onBegun(conversation);
-      return { conversation, answer: await this.register(conversation, changes, signal) };
+      try {
+        return { conversation, answer: await this.register(conversation, changes, signal) };
+      } catch (again) {
+        conversation.cancel();
+        throw again;
+      }
     }
   }
 

@@ -74,21 +74,25 @@ export class ScheduledDownload {
     opened: { conversation?: Conversation },
     signal: AbortSignal,
   ): Promise<ScheduledOutcome> {
+    let moving: MovingConversation | undefined;
     try {
       const { conversation, answer } = await this.registration.open(link, {}, signal, (begun) => {
         opened.conversation = begun;
       });
-      return await this.follow(this.moving(conversation, link), answer, signal);
+      moving = this.moving(conversation, link);
+      return await this.follow(moving, answer, signal);
     } catch (caught) {
+      // With whatever scheduler it is by now: one that is told nothing would offer this peer to others.
+      const last = moving ?? opened.conversation;
       if (signal.aborted) {
-        // Told, so that the scheduler offers this peer to nobody; bounded, and nobody waits for it.
-        void opened.conversation?.finish({
+        // Bounded, and nobody waits for it.
+        void last?.finish({
           $case: 'downloadPeerFailedRequest',
           value: { description: 'cancelled' },
         });
         throw DfError.from(signal.reason, 'cancelled');
       }
-      opened.conversation?.cancel();
+      last?.cancel();
       const error = DfError.from(caught);
       if (error instanceof SourceFailure) throw error.cause;
       this.options.log.warn({ scheduler: link.address, code: error.code, reason: error.message }, 'scheduling failed');

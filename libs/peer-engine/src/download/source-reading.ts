@@ -75,11 +75,8 @@ export class SourceReading {
     } catch (caught) {
       done.abort();
       await watching;
-      if (signal.aborted) {
-        // Told, so that the scheduler offers this peer to nobody; bounded, and nobody waits for it.
-        if (conversation.hasMoved) void conversation.finish(failed('cancelled'));
-        throw DfError.from(signal.reason, 'cancelled');
-      }
+      // Whoever began the conversation tells the scheduler.
+      if (signal.aborted) throw DfError.from(signal.reason, 'cancelled');
       if (this.superseded.signal.aborted) {
         await conversation.finish(failed('the source is read by somebody else'));
         return 'superseded';

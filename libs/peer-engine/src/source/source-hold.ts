@@ -53,6 +53,8 @@ export class SourceHold {
 
   /** Asks one scheduler. @throws DfError when the signal fires */
   static async ask(link: SchedulerLink, request: HoldRequest, signal: AbortSignal): Promise<HoldAnswer> {
+    // Nobody would release it: its signal has fired already.
+    if (signal.aborted) throw DfError.from(signal.reason, 'cancelled');
     if (!link.mayHave('source')) return { kind: 'unsupported' };
     const client = link.source;
     const call = BidiCall.open<extSource.HoldSourceRequest, extSource.SourceGrant>(client.holdSource.bind(client));
