@@ -18,7 +18,7 @@ afterEach(async () => {
 });
 afterAll(stopEngines);
 
-const SECURITY = { enable: true, joinPort: 0, authorityOverlap: '0s', names: ['manager.example'] };
+const SECURITY = { enable: true, joinPort: 0, authorityOverlap: '0s', names: ['manager.example', 'fd00::7'] };
 
 async function start(database: object, more: object = {}, directory = freshDirectory()): Promise<RunningManager> {
   const manager = await RunningManager.start(database, directory, { security: { ...SECURITY, ...more } });
@@ -112,6 +112,10 @@ describe.each(engines)('certificates on $name', ({ freshDatabase }) => {
     await expect(keeperOf(manager, bound, undefined, ['node-7'])).resolves.toBeDefined();
     const free = await tokenOf(manager);
     await expect(keeperOf(manager, free, undefined, ['manager.example'])).rejects.toThrow(/"manager.example" is not/);
+    // Whoever checks a certificate takes these for the same names.
+    for (const name of ['Manager.Example', 'FD00:0::7']) {
+      await expect(keeperOf(manager, free, undefined, [name])).rejects.toMatchObject({ code: 'permission-denied' });
+    }
   });
 
   it('go on through a change of authority, and end with the trust in the old one', async () => {

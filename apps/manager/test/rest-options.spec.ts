@@ -79,6 +79,9 @@ describe('settings of the REST side', () => {
     expect(script.headers.get('content-type')).toContain('javascript');
     expect((await manager.request('GET', '/api/v1/nothing')).body).toEqual({ message: 'Not Found' });
     expect((await manager.request('GET', '/healthy')).body).toBe('OK');
+    // Harbor's, which calls the first API.
+    expect((await manager.anonymously().request('GET', '/_ping')).body).toBe('OK');
+    expect((await manager.anonymously().request('GET', '/preheats/1')).status).toBe(401);
     await manager.stop();
   });
 

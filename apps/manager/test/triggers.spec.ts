@@ -108,12 +108,32 @@ describe.each(engines)('what starts jobs by itself, on $name', ({ freshDatabase 
     ['a schedule without a time', { kind: 'schedule' }, 'cron'],
     ['a watch of nothing', { kind: 'watch' }, 'watch'],
     ['an unknown kind', { kind: 'moon' }, 'Kind'],
+    [
+      'a password in the place that is watched',
+      { kind: 'watch', watch: { type: 'object', url: 'https://bob:hunter2-secret@files.example/' } },
+      'watch.url',
+    ],
   ])('refuses %s with the field', async (_name, over, field) => {
     const job = { type: 'preheat', args: { type: 'file', url: 'http://origin.example/x' } };
     expect(await request('POST', '/api/v1/jobs/triggers', { name: 'bad', job, ...over })).toMatchObject({
       status: 422,
       body: { errors: expect.stringContaining(field) },
     });
+  });
+
+  it('shows no signature of the place that is watched', async () => {
+    const made = await request('POST', '/api/v1/jobs/triggers', {
+      name: 'signed',
+      kind: 'watch',
+      enabled: false,
+      watch: { type: 'object', url: 'https://files.example/x?X-Amz-Signature=hunter2-secret' },
+      job: { type: 'preheat', args: { type: 'file' } },
+    });
+    expect(made.status).toBe(200);
+    const { id } = made.body as { id: number };
+    const shown = await request('GET', `/api/v1/jobs/triggers/${id}`);
+    expect(JSON.stringify([made.body, shown.body])).not.toContain('hunter2-secret');
+    expect(await request('DELETE', `/api/v1/jobs/triggers/${id}`)).toMatchObject({ status: 200 });
   });
 
   it('a watch preheats a new tag of a registry, and a tag that names another image (seed 002-8)', async () => {

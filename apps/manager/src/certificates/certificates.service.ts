@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net';
 import {
   createJoinToken,
   formatJoinToken,
@@ -87,7 +88,7 @@ export class CertificatesService {
         if (!row || row.usedAt !== null || row.expiresAt === null || row.expiresAt <= now) {
           throw new DfError('unauthenticated', 'the join token is unknown, used or expired');
         }
-        checkNames(issued.subject.names, row.names.length > 0 ? new Set(row.names) : undefined, this.options.ownNames);
+        checkNames(issued.subject.names, row.names.length > 0 ? row.names : undefined, this.options.ownNames);
         const { affected } = await manager.update(
           JoinTokenEntity,
           { id: row.id, usedAt: IsNull() },
@@ -99,7 +100,7 @@ export class CertificatesService {
         if (!row || row.revokedAt !== null || row.expiresAt === null || row.expiresAt <= now) {
           throw new DfError('unauthenticated', 'the certificate of the connection is unknown, revoked or expired');
         }
-        checkNames(issued.subject.names, new Set(row.names), []);
+        checkNames(issued.subject.names, row.names, []);
       }
       await this.record(manager, issued, authority.fingerprint);
     });
@@ -176,11 +177,22 @@ function parseToken(text: string): { secret: string } {
 
 function checkNames(
   names: readonly string[],
-  allowed: ReadonlySet<string> | undefined,
+  allowed: readonly string[] | undefined,
   reserved: readonly string[],
 ): void {
-  const refused = names.find((name) => allowed?.has(name) === false || (!allowed && reserved.includes(name)));
+  const isAllowed = (name: string): boolean => (allowed ? includesName(allowed, name) : !includesName(reserved, name));
+  const refused = names.find((name) => !isAllowed(name));
   if (refused !== undefined) {
     throw new DfError('permission-denied', `csr: the name "${refused}" is not allowed for this caller`);
   }
+}
+
+function includesName(names: Iterable<string>, wanted: string): boolean {
+  const canonical = canonicalName(wanted);
+  return [...names].some((name) => canonicalName(name) === canonical);
+}
+
+/** As whoever checks a certificate compares them: host names without regard to case, addresses by their value. */
+function canonicalName(name: string): string {
+  return (isIPv6(name) ? URL.parse(`http://[${name}]/`)?.hostname : undefined) ?? name.toLowerCase();
 }

@@ -5,7 +5,7 @@ import fastifyStatic from '@fastify/static';
 import type { FastifyInstance } from 'fastify';
 
 /** Paths that are not the console's. */
-const RESERVED = /^\/(o?api|swagger|healthy|readyz)(\/|$)/;
+const RESERVED = /^\/(o?api|swagger|healthy|readyz|_ping|preheats)(\/|$)/;
 const INDEX = 'index.html';
 
 /**

@@ -1,5 +1,6 @@
 import type { JobTriggerEntity } from '@dragonfly/persistence';
 import { z } from 'zod';
+import { masked } from '../jobs/masking.js';
 import { bodyType } from '../rest/answers.js';
 import { jsonTime } from '../rest/json-time.js';
 import { json } from '../rest/shared-bodies.js';
@@ -43,7 +44,8 @@ export function triggerBody(row: JobTriggerEntity, refusal: string | undefined):
     cron: row.cron ?? '',
     interval_seconds: Math.round((row.intervalMs ?? 0) / 1_000),
     job: row.job,
-    watch: Object.keys(row.watch).length === 0 ? null : row.watch,
+    // Its URL may be signed.
+    watch: Object.keys(row.watch).length === 0 ? null : masked(row.watch).shown,
     last_fired_at: jsonTime(row.lastFiredAt),
     last_job_id: row.lastJobId ?? 0,
     last_error: row.lastError ?? '',

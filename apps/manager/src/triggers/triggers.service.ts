@@ -190,6 +190,14 @@ function checkTrigger({ kind, cron, interval_seconds: intervalS, watch, job }: C
   if (kind === 'push' && watch?.type !== 'registry') {
     throw new DfError('invalid-argument', 'watch.type: must be registry for a trigger of the kind push');
   }
+  const watched = URL.parse(watch?.url ?? '');
+  if (watched && (watched.username !== '' || watched.password !== '')) {
+    // It would stand in the table and in what is kept of each look; arguments are sealed.
+    throw new DfError(
+      'invalid-argument',
+      'watch.url: must hold no user name; job.args has username, password and headers',
+    );
+  }
   if ((watch?.type === 'registry') !== (job.args.type === 'image') && watch) {
     throw new DfError('invalid-argument', 'job.args.type: must be image for a registry and file for an object');
   }
