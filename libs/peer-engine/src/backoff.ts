@@ -11,10 +11,13 @@ export function backoffMs(failures: number, firstMs: number, maxMs: number): num
   return full * (1 - Math.random() / 4);
 }
 
-/** Waits. @returns false when the signal ended the wait; never throws */
+/** Longest delay that a timer of Node takes, about 24 days; of a longer one it makes 1 ms. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** Waits, at most {@link MAX_TIMER_MS}. @returns false when the signal ended the wait; never throws */
 export async function sleep(ms: number, signal: AbortSignal): Promise<boolean> {
   try {
-    await delay(ms, undefined, { signal, ref: false });
+    await delay(Math.min(ms, MAX_TIMER_MS), undefined, { signal, ref: false });
     return true;
   } catch {
     // The only reason for `delay` to reject is the signal.
@@ -25,9 +28,12 @@ export async function sleep(ms: number, signal: AbortSignal): Promise<boolean> {
 /** Waits until a promise settles or the time is over, whatever comes first. Errors of the promise are passed on. */
 export async function within<T>(promise: Promise<T>, ms: number): Promise<T | 'late'> {
   const timeout = Promise.withResolvers<'late'>();
-  const timer = setTimeout(() => {
-    timeout.resolve('late');
-  }, ms);
+  const timer = setTimeout(
+    () => {
+      timeout.resolve('late');
+    },
+    Math.min(ms, MAX_TIMER_MS),
+  );
   try {
     return await Promise.race([promise, timeout.promise]);
   } finally {
