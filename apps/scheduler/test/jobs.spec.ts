@@ -251,6 +251,15 @@ describe('a running job', () => {
     });
   });
 
+  it.each([
+    ['parts of a millisecond', { seconds: 20n, nanos: 500 }],
+    ['more than a timer of Node holds', { seconds: 9_000_000n, nanos: 0 }],
+  ])('runs with a timeout of %s', async (_, timeout) => {
+    await announce(1, true);
+    const { finished } = await run({ ...preheat([URLS[0] ?? '']), timeout });
+    expect(finished.state).toBe(JobState.JOB_STATE_SUCCEEDED);
+  });
+
   it('cannot be cancelled when nobody knows it', async () => {
     await expect(
       unary(client.cancelJob.bind(client), { jobId: 'nobody' }, { deadlineMs: 5_000 }),

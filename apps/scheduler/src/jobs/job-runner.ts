@@ -5,6 +5,7 @@ import { type JobEnd, JobRun } from './job-run.js';
 import { type JobSpec, MAX_DOWNLOADS } from './job-spec.js';
 import { preheat, type PreheatContext } from './preheat-work.js';
 import { deleteTask, getTask, syncPeers, type TaskWorkContext } from './task-work.js';
+import { timeLimit } from './time-limit.js';
 
 /** An ended job is known for this long, so that whoever lost its stream can still learn the end. */
 const KEEP_ENDED_MS = 10 * 60_000;
@@ -12,8 +13,6 @@ const KEEP_ENDED_MS = 10 * 60_000;
 const MAX_ENDED = 256;
 /** Outcomes and hosts of ended jobs that are kept, about 300 bytes each. */
 const MAX_KEPT_ENTRIES = 250_000;
-/** Longest time that a timer of Node holds, about 24 days. */
-const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
 export interface JobRunnerOptions {
   readonly context: PreheatContext & TaskWorkContext;
@@ -80,7 +79,7 @@ export class JobRunner {
   }
 
   async #execute(run: JobRun, spec: JobSpec, timeoutMs: number): Promise<JobEnd> {
-    const timeout = AbortSignal.timeout(Math.min(timeoutMs, MAX_TIMEOUT_MS));
+    const timeout = timeLimit(timeoutMs);
     const signal = AbortSignal.any([run.cancelSignal, timeout]);
     try {
       await this.#work(run, spec, signal);

@@ -203,7 +203,8 @@ function uploadFacts(
     replicaCount: request.persistentReplicaCount,
     contentLengthBytes: request.contentLength,
     pieceCount: request.pieceCount,
-    ttlMs: request.ttl === undefined ? 0 : durationToMs(request.ttl),
+    // Whole milliseconds, as the store keeps them.
+    ttlMs: request.ttl === undefined ? 0 : Math.round(durationToMs(request.ttl)),
   };
 }
 

@@ -10,6 +10,7 @@ import type { JobRunner } from '../jobs/job-runner.js';
 import { DEFAULT_CONCURRENT_PEER_COUNT, MAX_DOWNLOADS } from '../jobs/job-spec.js';
 import type { SeedChoice } from '../jobs/seed-choice.js';
 import { taskIdOfDownload } from '../jobs/task-ids.js';
+import { timeLimit } from '../jobs/time-limit.js';
 import { counted } from '../metrics/call-counters.js';
 import type { SchedulerMetrics } from '../metrics.js';
 import { downloadOf, downloadsOfImage, preheatSpecOf, timeoutOf } from './preheat-requests.js';
@@ -166,7 +167,7 @@ export class PreheatService {
     callSignal: AbortSignal,
   ): Promise<readonly HeldByHost[]> {
     const { daemons, calls, log } = this.options;
-    const signal = AbortSignal.any([callSignal, AbortSignal.timeout(timeoutOf(request))]);
+    const signal = AbortSignal.any([callSignal, timeLimit(timeoutOf(request))]);
     const urls = new Map(downloads.map((download) => [taskIdOfDownload(download), download.url]));
     const hosts = [...this.options.hosts()].filter(({ facts }) => !onlySeeds || facts.isSeed);
     const holders: HeldByHost[] = [];

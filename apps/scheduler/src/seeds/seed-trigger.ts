@@ -4,6 +4,7 @@ import { commonV2, type DeepPartial, dfdaemonV2 } from '@dragonfly/proto';
 import { type ClientTls, createGrpcClient, readStream, SharedClients } from '@dragonfly/rpc';
 import type { SeedGateway, SeedTrigger, SeedTriggerRequest, SeedTriggerResult } from '@dragonfly/scheduling';
 import type { Logger } from '@dragonfly/telemetry';
+import { timeLimit } from '../jobs/time-limit.js';
 import type { SeedDirectory } from './seed-directory.js';
 import { SeedLifeWatch } from './seed-life-watch.js';
 import type { SeedProbe } from './seed-probe.js';
@@ -76,7 +77,7 @@ export class GrpcSeedGateway implements SeedGateway {
         request.task.kind === 'cache'
           ? client.downloadCacheTask(cacheDownload(download))
           : client.downloadTask({ download });
-      const timeout = AbortSignal.timeout(taskDownloadTimeoutMs);
+      const timeout = timeLimit(taskDownloadTimeoutMs);
       const signal = AbortSignal.any([controller.signal, dead.signal, timeout]);
       for await (const _message of readStream<unknown>(call, { signal })) {
         watch.heard();

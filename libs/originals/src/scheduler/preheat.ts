@@ -82,7 +82,7 @@ export class Preheats {
 
   private begin(downloads: readonly commonV2.Download[], scoped: Scoped): void {
     const timeoutMs = scoped.timeout === undefined ? this.parts.figures.preheatTimeoutMs : durationToMs(scoped.timeout);
-    const signal = AbortSignal.any([this.stopped.signal, AbortSignal.timeout(timeoutMs)]);
+    const signal = AbortSignal.any([this.stopped.signal, AbortSignal.timeout(Math.ceil(timeoutMs))]);
     for (const download of downloads) {
       for (const { host } of this.hostsFor(download, scoped)) {
         const asked = { ...download, type: commonV2.TaskType.STANDARD, remoteIp: this.parts.advertiseIp };
