@@ -73,7 +73,7 @@ export class RegistrySession {
     for (let page = 0; url !== undefined && page < MAX_TAG_PAGES; page += 1) {
       const answer: GuardedResponse = await this.#get(url);
       found.push(...tagsIn(answer.body));
-      const next = /<([^>]+)>\s*;\s*rel="?next"?/.exec(answer.headers['link'] ?? '')?.[1];
+      const next = /<([^<>]+)>\s*;\s*rel="?next"?/.exec(answer.headers['link'] ?? '')?.[1];
       const target = next === undefined ? null : URL.parse(next, image.origin);
       // Credentials go with the request: nowhere else.
       url = target?.origin === image.origin ? target.href : undefined;

@@ -5,7 +5,8 @@ const ENTITIES: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>',
 /** Targets of the links of an index page (nginx, Apache, Python, Caddy …), in their order. */
 export function hrefsOf(html: string): string[] {
   const found: string[] = [];
-  for (const match of html.matchAll(/<a\s[^>]*?href\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>]+))/gi)) {
+  // Another "<" ends a tag that has no end: a page of nothing but beginnings would be read anew from each of them.
+  for (const match of html.matchAll(/<a\s[^<>]*?href\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>]+))/gi)) {
     const text = match[1] ?? match[2] ?? match[3] ?? '';
     found.push(text.replace(/&(#?\w+);/g, (all, name: string) => ENTITIES[name] ?? all));
   }

@@ -91,7 +91,7 @@ function entriesOf(text: string): string[] {
 
 /** The next page, when it lies at the same hub: our headers go with the request. */
 function nextPage(link: string | undefined, endpoint: string): string | undefined {
-  const target = /<([^>]+)>\s*;\s*rel="?next"?/.exec(link ?? '')?.[1];
+  const target = /<([^<>]+)>\s*;\s*rel="?next"?/.exec(link ?? '')?.[1];
   const url = target === undefined ? null : URL.parse(target, endpoint);
   return url?.origin === new URL(endpoint).origin ? url.href : undefined;
 }

@@ -69,10 +69,11 @@ export class PreheatPlanner {
     }
     const urls: string[] = [];
     for (const url of urlsOf(args)) {
-      urls.push(...(await this.lister.expand(url, args, signal)));
-      if (urls.length > MAX_TASKS) {
+      const files = await this.lister.expand(url, args, signal);
+      if (urls.length + files.length > MAX_TASKS) {
         throw new DfError('resource-exhausted', `the preheat has more than ${MAX_TASKS} files`);
       }
+      urls.push(...files);
     }
     const headers = args.headers ?? {};
     return { ...shared, downloads: [...new Set(urls)].map((url) => downloadOf(args, url, headers)), image: undefined };
