@@ -60,6 +60,12 @@ export class FakeScheduler {
     return this.server?.ports[0] ?? 0;
   }
 
+  /** Between two tests: forgets what it has run, and jobs succeed again. */
+  forget(): void {
+    this.runs.length = 0;
+    this.play = async (request, stream) => succeed(request, stream);
+  }
+
   async stop(): Promise<void> {
     await this.server?.stop(0);
   }

@@ -1,7 +1,7 @@
 import { Database, SchedulerEntity } from '@dragonfly/persistence';
 import { waitFor } from '@dragonfly/testkit';
 import { TopologyCache } from '../src/topology/topology-cache.js';
-import type { RunningManager } from './running-manager.js';
+import { RunningManager, type Answer } from './running-manager.js';
 
 /** Lets jobs reach registries and webhooks of the test. */
 export const LOOPBACK_ALLOWED = { job: { outgoing: { allow: ['loopback'] } } };
@@ -21,6 +21,30 @@ export async function addScheduler(manager: RunningManager, port: number, hostNa
     .transaction((rows) => rows.update(SchedulerEntity, { id }, { state: 'active', lastKeepAliveAt: alive }));
   await manager.app.get(TopologyCache).invalidate();
   return id;
+}
+
+/** A manager with a session that knows the scheduler and lets jobs reach the servers of the test. */
+export async function managerWith(
+  scheduler: { readonly port: number },
+  database: object,
+  workHome?: string,
+): Promise<RunningManager> {
+  const manager = await RunningManager.start(database, workHome, LOOPBACK_ALLOWED);
+  await manager.signIn();
+  await addScheduler(manager, scheduler.port);
+  return manager;
+}
+
+/** Puts a preheat of cluster 1 in. @param more fields of the job beside its arguments */
+export function preheat(manager: RunningManager, args: object, more: object = {}): Promise<Answer> {
+  return manager.request('POST', '/api/v1/jobs', { type: 'preheat', args, scheduler_cluster_ids: [1], ...more });
+}
+
+/** The same for one that must be taken. */
+export async function acceptedPreheat(manager: RunningManager, args: object, more?: object): Promise<SeenJob> {
+  const answer = await preheat(manager, args, more);
+  expect(answer).toMatchObject({ status: 200 });
+  return answer.body as SeenJob;
 }
 
 /** A job as the API shows it, as far as the tests look. */

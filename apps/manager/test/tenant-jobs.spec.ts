@@ -3,8 +3,8 @@ import type { AddressInfo } from 'node:net';
 import { waitFor } from '@dragonfly/testkit';
 import { engines, stopEngines } from './engines.js';
 import { FakeScheduler, succeed } from './fake-scheduler.js';
-import { addScheduler, endOf, LOOPBACK_ALLOWED } from './job-setup.js';
-import { RunningManager, type Answer } from './running-manager.js';
+import { endOf, managerWith } from './job-setup.js';
+import type { Answer, RunningManager } from './running-manager.js';
 
 afterAll(stopEngines);
 
@@ -25,18 +25,13 @@ describe.each(engines)("jobs that begin in a tenant's name, on $name (seed 002-2
 
   beforeAll(async () => {
     scheduler = await FakeScheduler.start();
-    manager = await RunningManager.start(await freshDatabase(), undefined, LOOPBACK_ALLOWED);
-    await manager.signIn();
-    await addScheduler(manager, scheduler.port);
+    manager = await managerWith(scheduler, await freshDatabase());
   });
   afterAll(async () => {
     await manager.stop();
     await scheduler.stop();
   });
-  beforeEach(() => {
-    scheduler.runs.length = 0;
-    scheduler.play = async (run, stream) => succeed(run, stream);
-  });
+  beforeEach(() => scheduler.forget());
 
   /** A tenant with one member, its session and its token. */
   async function aTenant(limits: object): Promise<{

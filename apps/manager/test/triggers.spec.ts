@@ -6,8 +6,8 @@ import { FakeRegistry } from '@dragonfly/registry/testing';
 import { waitFor } from '@dragonfly/testkit';
 import { MeteringCollector } from '../src/metering/metering-collector.js';
 import { engines, stopEngines } from './engines.js';
-import { FakeScheduler, succeed } from './fake-scheduler.js';
-import { addScheduler, endOf, LOOPBACK_ALLOWED, type SeenJob } from './job-setup.js';
+import { FakeScheduler } from './fake-scheduler.js';
+import { endOf, managerWith, type SeenJob } from './job-setup.js';
 import { RunningManager, type Answer } from './running-manager.js';
 
 afterAll(stopEngines);
@@ -54,9 +54,7 @@ describe.each(engines)('what starts jobs by itself, on $name', ({ freshDatabase 
   beforeAll(async () => {
     scheduler = await FakeScheduler.start();
     registry = await FakeRegistry.start({ auth: 'bearer', username: 'bob', password: 'hunter2-secret' });
-    manager = await RunningManager.start(await freshDatabase(), undefined, LOOPBACK_ALLOWED);
-    await manager.signIn();
-    await addScheduler(manager, scheduler.port);
+    manager = await managerWith(scheduler, await freshDatabase());
     const made = await request('POST', '/api/v1/personal-access-tokens', {
       name: 'ci',
       scopes: ['job'],
@@ -71,10 +69,7 @@ describe.each(engines)('what starts jobs by itself, on $name', ({ freshDatabase 
     await scheduler.stop();
     await registry.close();
   });
-  beforeEach(() => {
-    scheduler.runs.length = 0;
-    scheduler.play = async (run, stream) => succeed(run, stream);
-  });
+  beforeEach(() => scheduler.forget());
 
   it('a schedule preheats whenever its time comes, until it is switched off (seed 002-8)', async () => {
     const made = await request('POST', '/api/v1/jobs/triggers', {
