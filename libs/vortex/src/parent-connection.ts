@@ -1,6 +1,7 @@
 import { connect, type Socket } from 'node:net';
 import { DfError } from '@dragonfly/errors';
-import type { BufferPool } from './buffer-pool.js';
+import { checkMetadata, errorOfAnswer } from './answer-check.js';
+import { type Exchange, ExchangeFailure, type ExchangeResult } from './exchange.js';
 import { FrameError } from './frame-error.js';
 import {
   contentTag,
@@ -10,74 +11,12 @@ import {
   ERROR_TAG,
   FRAME_HEADER_LENGTH_BYTES,
   MAX_ANSWER_VALUE_LENGTH_BYTES,
-  type PieceKind,
   type PieceMetadata,
-  type WireError,
-  WIRE_ERROR_CODES,
 } from './frame.js';
-import { PieceReceiver, type PieceSink } from './piece-receiver.js';
+import { PieceReceiver } from './piece-receiver.js';
 
 /** TCP keep-alive probes start after this much silence, as in Dragonfly's client. */
 const KEEP_ALIVE_DELAY_MS = 5_000;
-
-/** What an answer must say to be accepted. */
-export interface PieceExpectation {
-  readonly kind: PieceKind;
-  readonly pieceNumber: number;
-  readonly lengthBytes: number;
-  readonly offsetBytes?: number | undefined;
-  readonly digest?: string | undefined;
-}
-
-/** One request on a connection. */
-export interface Exchange {
-  /** The whole request frame. */
-  readonly request: Buffer;
-  readonly expectation: PieceExpectation;
-  readonly sink: PieceSink;
-  readonly pool: BufferPool;
-  /** A buffer of the pool; the connection owns it from now on. */
-  readonly firstBuffer: Buffer;
-  readonly timeouts: ExchangeTimeouts;
-  readonly signal?: AbortSignal | undefined;
-  /** Bytes of the answer have come. Must not throw. */
-  readonly onBytes?: (() => void) | undefined;
-  /** Called when the connection may take the next request, which is before the last writes to the sink have settled. */
-  readonly onConnectionFree: () => void;
-}
-
-/** Bounds of one request. */
-export interface ExchangeTimeouts {
-  /** From the request to the end of the metadata. */
-  readonly answerTimeoutMs: number;
-  /** From the metadata to the last byte of the piece. */
-  readonly contentTimeoutMs: number;
-  /** Longest time without a byte of the piece, while we are ready to take one. */
-  readonly stallTimeoutMs: number;
-}
-
-/** A piece that was received whole. */
-export interface ExchangeResult {
-  readonly metadata: PieceMetadata;
-  /** `crc32:<decimal>` of the received bytes. */
-  readonly digest: string;
-}
-
-/** A failed exchange. */
-export class ExchangeFailure extends Error {
-  override readonly name = 'ExchangeFailure';
-
-  /**
-   * @param isBeforeAnswer true when the connection broke before any byte of the answer: on a pooled connection that
-   * means it was closed while idle, and the request may be repeated on a new one
-   */
-  constructor(
-    override readonly cause: unknown,
-    readonly isBeforeAnswer: boolean,
-  ) {
-    super('piece exchange failed', { cause });
-  }
-}
 
 /** What is read next. */
 type Phase = 'idle' | 'header' | 'value' | 'content';
@@ -405,34 +344,4 @@ export class ParentConnection {
 
 function cancelled(signal: AbortSignal | undefined): DfError {
   return new DfError('cancelled', 'the piece is not wanted any more', { cause: signal?.reason });
-}
-
-/** @throws DfError `data-loss` when the answer is about another piece than the one that was asked for */
-function checkMetadata(address: string, metadata: PieceMetadata, expectation: PieceExpectation): void {
-  const { pieceNumber, lengthBytes, offsetBytes, digest } = expectation;
-  const wrong = [
-    metadata.number === pieceNumber ? '' : `number ${metadata.number}, not ${pieceNumber}`,
-    metadata.lengthBytes === lengthBytes ? '' : `length ${metadata.lengthBytes}, not ${lengthBytes}`,
-    offsetBytes === undefined || metadata.offsetBytes === offsetBytes
-      ? ''
-      : `offset ${metadata.offsetBytes}, not ${offsetBytes}`,
-    digest === undefined || metadata.digest === '' || metadata.digest === digest
-      ? ''
-      : `digest ${metadata.digest}, not ${digest}`,
-  ].filter((text) => text !== '');
-  if (wrong.length === 0) return;
-  throw new DfError('data-loss', `parent ${address} answers piece ${pieceNumber} with ${wrong.join(', ')}`);
-}
-
-function errorOfAnswer(address: string, error: WireError): DfError {
-  const message = `parent ${address} refused: ${error.text}`;
-  const details = { wireCode: error.code };
-  switch (error.code) {
-    case WIRE_ERROR_CODES.notFound:
-      return new DfError('not-found', message, { details });
-    case WIRE_ERROR_CODES.invalidArgument:
-      return new DfError('invalid-argument', message, { details });
-    default:
-      return new DfError('internal', message, { details });
-  }
 }

@@ -3,7 +3,8 @@ import { BufferPool } from './buffer-pool.js';
 import { FrameError } from './frame-error.js';
 import { encodePieceRequest, type PieceKind, type PieceMetadata } from './frame.js';
 import { IdleConnections } from './idle-connections.js';
-import { ExchangeFailure, type ExchangeResult, ParentConnection } from './parent-connection.js';
+import { ExchangeFailure, type ExchangeResult } from './exchange.js';
+import { ParentConnection } from './parent-connection.js';
 import type { PieceSink } from './piece-receiver.js';
 
 /** Bounds of a {@link VortexClient}. Every one may be left out. */
