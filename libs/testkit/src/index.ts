@@ -2,6 +2,7 @@ export { ChildService, type ChildServiceOptions } from './child-service.js';
 export { Command, runCommand, type CommandOptions, type Ended } from './command.js';
 export { Content } from './content.js';
 export { CountingOrigin, type OriginFile, type OriginRequest } from './counting-origin.js';
+export { daemonProcessCases, type DaemonProcessCase, type DaemonProgram } from './daemon-process-cases.js';
 export { MariaDbServer, RedisServer } from './databases.js';
 export { freePort, freePorts } from './free-port.js';
 export { PortBlock } from './port-block.js';
