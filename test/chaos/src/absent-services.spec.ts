@@ -1,11 +1,11 @@
 import { schedulerV2 } from '@dragonfly/proto';
 import { createGrpcClient, unary } from '@dragonfly/rpc';
 import { Content, waitFor } from '@dragonfly/testkit';
-import { ChaosCluster, RESTORE_TIMEOUT_MS } from './chaos-cluster.js';
+import { ChaosCluster } from './chaos-cluster.js';
 import { expectClearFailure, expectRight } from './expectations.js';
+import { restoredCluster } from './restored-cluster.js';
 
 const MIB = 1024 * 1024;
-const START_TIMEOUT_MS = 180_000;
 const TEST_TIMEOUT_MS = 240_000;
 /** A download with a service that is not there; a second where the machine has nothing else to do. */
 const DEAD_SERVICE_COST_MS = 20_000;
@@ -72,16 +72,8 @@ describe('a cluster that begins with a peer alone', () => {
 describe('a cluster of which parts cannot be reached', () => {
   let cluster: ChaosCluster;
 
-  beforeAll(async () => {
-    cluster = await ChaosCluster.start({ peers: 2 });
-  }, START_TIMEOUT_MS);
-
-  beforeEach(async () => {
-    await cluster.restore();
-  }, RESTORE_TIMEOUT_MS);
-
-  afterAll(async () => {
-    await cluster.destroy();
+  restoredCluster({ peers: 2 }, (started) => {
+    cluster = started;
   });
 
   it(

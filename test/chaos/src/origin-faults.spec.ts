@@ -1,24 +1,16 @@
 import { Content, freePort, waitFor } from '@dragonfly/testkit';
-import { ChaosCluster, RESTORE_TIMEOUT_MS } from './chaos-cluster.js';
+import type { ChaosCluster } from './chaos-cluster.js';
 import { expectClearFailure, expectRight } from './expectations.js';
+import { restoredCluster } from './restored-cluster.js';
 
 const MIB = 1024 * 1024;
-const START_TIMEOUT_MS = 180_000;
 const TEST_TIMEOUT_MS = 120_000;
 
 describe('an origin', () => {
   let cluster: ChaosCluster;
 
-  beforeAll(async () => {
-    cluster = await ChaosCluster.start({ peers: 1 });
-  }, START_TIMEOUT_MS);
-
-  beforeEach(async () => {
-    await cluster.restore();
-  }, RESTORE_TIMEOUT_MS);
-
-  afterAll(async () => {
-    await cluster.destroy();
+  restoredCluster({ peers: 1 }, (started) => {
+    cluster = started;
   });
 
   it.each([

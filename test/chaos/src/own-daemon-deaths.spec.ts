@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
 import type { Content } from '@dragonfly/testkit';
-import { ChaosCluster, RESTORE_TIMEOUT_MS } from './chaos-cluster.js';
+import type { ChaosCluster } from './chaos-cluster.js';
 import { expectClearFailure, expectNoneAgain, expectRight, trafficOf } from './expectations.js';
+import { restoredCluster } from './restored-cluster.js';
 import { SlowFiles } from './slow-files.js';
 
 const MIB = 1024 * 1024;
-const START_TIMEOUT_MS = 180_000;
 const TEST_TIMEOUT_MS = 240_000;
 /** What the origin may have handed to connections of a process before it noticed that the process was killed. */
 const IN_FLIGHT_BYTES = 2 * MIB;
@@ -15,17 +15,9 @@ describe('kill -9 of the daemon that dfget downloads by', () => {
   let cluster: ChaosCluster;
   let files: SlowFiles;
 
-  beforeAll(async () => {
-    cluster = await ChaosCluster.start({ peers: 2 });
+  restoredCluster({ peers: 2 }, (started) => {
+    cluster = started;
     files = new SlowFiles(cluster.origin, 200);
-  }, START_TIMEOUT_MS);
-
-  beforeEach(async () => {
-    await cluster.restore();
-  }, RESTORE_TIMEOUT_MS);
-
-  afterAll(async () => {
-    await cluster.destroy();
   });
 
   it(

@@ -1,7 +1,8 @@
-import { Content, CountingOrigin, sha256OfFile, waitFor } from '@dragonfly/testkit';
+import { Content, type CountingOrigin, sha256OfFile, waitFor } from '@dragonfly/testkit';
 import { FakeRegistry } from '@dragonfly/registry/testing';
-import { LocalCluster } from './local-cluster.js';
-import { ManagerRest } from './manager-rest.js';
+import { ClusterSite } from './cluster-site.js';
+import type { LocalCluster } from './local-cluster.js';
+import type { ManagerRest } from './manager-rest.js';
 
 const MIB = 1024 * 1024;
 const START_TIMEOUT_MS = 240_000;
@@ -14,24 +15,17 @@ interface Job {
 }
 
 describe('jobs of a local cluster', () => {
+  let site: ClusterSite;
   let cluster: LocalCluster;
   let origin: CountingOrigin;
   let rest: ManagerRest;
 
   beforeAll(async () => {
-    origin = await CountingOrigin.start();
-    cluster = await LocalCluster.create();
-    await cluster.up();
-    rest = await ManagerRest.signIn(`http://127.0.0.1:${cluster.port('MANAGER_REST_PORT')}`);
+    site = await ClusterSite.start();
+    ({ cluster, origin, rest } = site);
   }, START_TIMEOUT_MS);
 
-  afterAll(async () => {
-    try {
-      await cluster.destroy();
-    } finally {
-      await origin.close();
-    }
-  }, TEST_TIMEOUT_MS);
+  afterAll(() => site.stop(), TEST_TIMEOUT_MS);
 
   /** Puts a job in and waits for its end. */
   async function run(body: object): Promise<Job> {

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { Content, CountingOrigin, waitFor } from '@dragonfly/testkit';
-import { LocalCluster } from './local-cluster.js';
-import { ManagerRest } from './manager-rest.js';
+import { Content, type CountingOrigin, waitFor } from '@dragonfly/testkit';
+import { ClusterSite } from './cluster-site.js';
+import type { LocalCluster } from './local-cluster.js';
+import type { ManagerRest } from './manager-rest.js';
 import { OtlpCollector } from './otlp-collector.js';
 
 const MIB = 1024 * 1024;
@@ -10,27 +11,25 @@ const TEST_TIMEOUT_MS = 90_000;
 
 describe('spans of a local cluster', () => {
   let collector: OtlpCollector;
+  let site: ClusterSite;
   let cluster: LocalCluster;
   let origin: CountingOrigin;
   let rest: ManagerRest;
 
   beforeAll(async () => {
     collector = await OtlpCollector.start();
-    origin = await CountingOrigin.start();
-    cluster = await LocalCluster.create({
+    site = await ClusterSite.start({
       OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
       OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
       OTEL_BSP_SCHEDULE_DELAY: '200',
     });
-    await cluster.up();
-    rest = await ManagerRest.signIn(`http://127.0.0.1:${cluster.port('MANAGER_REST_PORT')}`);
+    ({ cluster, origin, rest } = site);
   }, START_TIMEOUT_MS);
 
   afterAll(async () => {
     try {
-      await cluster.destroy();
+      await site.stop();
     } finally {
-      await origin.close();
       await collector.close();
     }
   }, TEST_TIMEOUT_MS);
