@@ -52,7 +52,7 @@ function connections(parts: ManagerParts): Provider[] {
     { provide: Lock, useValue: parts.kv.lock },
     Turns,
     { provide: Clock, useValue: parts.clock },
-    { provide: Logger, useValue: parts.log },
+    { provide: Logger, useValue: parts.log satisfies Logger },
     { provide: Readiness, useValue: parts.readiness },
     { provide: ManagerMetrics, useValue: parts.metrics },
     { provide: SessionTokens, useValue: parts.tokens },

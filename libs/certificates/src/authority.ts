@@ -17,8 +17,8 @@ export const MAX_NAMES = 32;
 const MAX_NAME_LENGTH = 253;
 const DNS_NAME = /^(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*$/;
 
+/** Ten years: an authority is replaced by hand, with all that trusts it. */
 export const DEFAULT_AUTHORITY_VALIDITY_MS = 3_650 * DAY_MS;
-export const DEFAULT_CERTIFICATE_VALIDITY_MS = 7 * DAY_MS;
 
 /** A certificate and its key, PEM. */
 export interface KeyedCertificate {
@@ -116,6 +116,7 @@ export async function signRequest(
   return { certificateDer: Buffer.from(certificate.rawData), serial, subject, expiresAt };
 }
 
+/** Of DER bytes, with a line feed at the end, so that texts can be joined to a chain. */
 export function pemOfCertificate(der: Uint8Array): string {
   return `${x509.PemConverter.encode(new Uint8Array(der).buffer, x509.PemConverter.CertificateTag)}\n`;
 }

@@ -7,7 +7,6 @@ export {
   createAuthority,
   createRequest,
   DEFAULT_AUTHORITY_VALIDITY_MS,
-  DEFAULT_CERTIFICATE_VALIDITY_MS,
   type IssuedCertificate,
   type KeyedCertificate,
   MAX_NAMES,

@@ -13,6 +13,7 @@ export interface JoinToken {
   readonly secret: string;
 }
 
+/** With 32 random bytes as the secret. @param authorityPem the certificate that the machine is to trust */
 export function createJoinToken(authorityPem: string): JoinToken {
   return {
     authorityFingerprint: fingerprintOf(authorityPem),
@@ -20,6 +21,7 @@ export function createJoinToken(authorityPem: string): JoinToken {
   };
 }
 
+/** The text form; {@link parseJoinToken} reads it. */
 export function formatJoinToken(token: JoinToken): string {
   return `${token.authorityFingerprint}.${token.secret}`;
 }

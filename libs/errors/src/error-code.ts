@@ -19,8 +19,10 @@ const MEANINGS = {
 
 export type ErrorCode = keyof typeof MEANINGS;
 
+/** In the order of the documentation. */
 export const ERROR_CODES = Object.keys(MEANINGS) as readonly ErrorCode[];
 
+/** For codes that came over a wire. */
 export function isErrorCode(value: unknown): value is ErrorCode {
   return typeof value === 'string' && Object.hasOwn(MEANINGS, value);
 }

@@ -11,9 +11,6 @@ const PREFIX = 'dragonfly_client_';
  */
 const TASK_LABELS = ['type', 'tag', 'app', 'priority'] as const;
 
-/** Traffic types as today's client labels them. */
-export type TrafficLabel = 'BACK_TO_SOURCE' | 'REMOTE_PEER' | 'LOCAL_PEER';
-
 /** Metrics of the daemon, with the names that dashboards for today's client read. */
 export class PeerMetrics {
   readonly registry = new Registry();

@@ -25,6 +25,7 @@ export interface RoleProfile {
   readonly clientConfigKey: 'client_config' | 'seed_client_config';
 }
 
+/** The daemon of every host. */
 export const PEER_PROFILE: RoleProfile = Object.freeze({
   name: 'peer',
   hostType: 0,
@@ -35,6 +36,7 @@ export const PEER_PROFILE: RoleProfile = Object.freeze({
   clientConfigKey: 'client_config',
 });
 
+/** The daemon that schedulers send to sources. */
 export const SEED_PROFILE: RoleProfile = Object.freeze({
   name: 'seed-peer',
   hostType: 1,

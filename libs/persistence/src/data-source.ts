@@ -46,6 +46,7 @@ const SQLITE_FILE_MODE = 0o600;
 /** Most statements that wait for a free connection; further ones fail at once. */
 const MYSQL_QUEUE_LIMIT = 1_000;
 
+/** MariaDB and MySQL are one dialect. */
 export function dialectOf(options: DatabaseOptions): Dialect {
   return options.type === 'sqlite' ? 'sqlite' : 'mysql';
 }

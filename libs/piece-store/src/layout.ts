@@ -97,6 +97,7 @@ export async function createRoots(layout: StoreLayout): Promise<void> {
   await mkdir(layout.dataRoot, { recursive: true, mode: 0o700 });
 }
 
+/** Every journal and content file; the format stays recorded. */
 export async function wipeContent(layout: StoreLayout): Promise<void> {
   await rm(layout.journalRoot, { recursive: true, force: true });
   await rm(layout.dataRoot, { recursive: true, force: true });

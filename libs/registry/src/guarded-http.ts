@@ -32,6 +32,7 @@ export interface GuardedResponse {
   readonly url: string;
 }
 
+/** Largest answer that is read: manifests are bounded to so much by registries. */
 export const DEFAULT_MAX_BODY_BYTES = 4 * 1024 * 1024;
 const DEFAULT_TIMEOUT_MS = 60_000;
 const DEFAULT_MAX_REDIRECTS = 5;

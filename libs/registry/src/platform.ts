@@ -43,6 +43,7 @@ export function parsePlatform(text: string): Platform {
   return normal({ os, architecture: alias?.architecture ?? architecture, variant: variant || (alias?.variant ?? '') });
 }
 
+/** `os/architecture[/variant]`, as {@link parsePlatform} reads it. */
 export function formatPlatform(platform: Platform): string {
   const base = `${platform.os}/${platform.architecture}`;
   return platform.variant === '' ? base : `${base}/${platform.variant}`;

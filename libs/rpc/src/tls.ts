@@ -34,6 +34,7 @@ export interface ClientTls {
   readonly isRevoked?: (serial: string) => boolean;
 }
 
+/** @param tls undefined: clear text */
 export function serverCredentials(tls: ServerTls | LiveServerTls | undefined): ServerCredentials {
   if (tls === undefined) return ServerCredentials.createInsecure();
   if ('live' in tls) {
@@ -49,6 +50,7 @@ export function serverCredentials(tls: ServerTls | LiveServerTls | undefined): S
   return ServerCredentials.createSsl(tls.clientCa ?? null, pair, tls.clientCa !== undefined);
 }
 
+/** @param tls undefined: clear text */
 export function clientCredentials(tls: ClientTls | undefined): ChannelCredentials {
   if (tls === undefined) return ChannelCredentials.createInsecure();
   if (tls.live) {

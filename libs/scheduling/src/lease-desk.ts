@@ -193,6 +193,7 @@ export class LeaseDesk {
   }
 }
 
+/** Why a peer is sent to the source that asked for that itself; stands in the answer as it is. */
 export const SOURCE_WANTED = "peer's NeedBackToSource is true";
 
 /** The peer's own host, unless a seed may be asked in its place. */

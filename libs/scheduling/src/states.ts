@@ -26,6 +26,7 @@ export const PEER_STATES = [
 ] as const;
 export type PeerState = (typeof PEER_STATES)[number];
 
+/** What happens to a peer: its reports, and the scheduler letting it go. */
 export const PEER_EVENTS = [
   'RegisterEmpty',
   'RegisterTiny',
@@ -47,6 +48,7 @@ const AFTER_REGISTRATION = {
   Leave: 'Leave',
 } as const;
 
+/** The state after each event; an event that a row lacks is illegal in that state. */
 export const PEER_TRANSITIONS: TransitionTable<PeerState, PeerEvent> = {
   Pending: {
     RegisterEmpty: 'ReceivedEmpty',
@@ -76,9 +78,11 @@ export const PEER_TRANSITIONS: TransitionTable<PeerState, PeerEvent> = {
 export const TASK_STATES = ['Pending', 'Running', 'Succeeded', 'Failed', 'Leave'] as const;
 export type TaskState = (typeof TASK_STATES)[number];
 
+/** What happens to a task, through its peers. */
 export const TASK_EVENTS = ['Download', 'DownloadSucceeded', 'DownloadFailed', 'Leave'] as const;
 export type TaskEvent = (typeof TASK_EVENTS)[number];
 
+/** The state after each event; an event that a row lacks is illegal in that state. */
 export const TASK_TRANSITIONS: TransitionTable<TaskState, TaskEvent> = {
   Pending: { Download: 'Running', Leave: 'Leave' },
   Running: { DownloadSucceeded: 'Succeeded', DownloadFailed: 'Failed', Leave: 'Leave' },

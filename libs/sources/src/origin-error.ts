@@ -13,6 +13,7 @@ export interface OriginErrorDetails {
 /** Answers that another attempt may change. */
 const RETRYABLE_STATUS: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]);
 
+/** @param url shown without its user, password and query */
 export function originError(url: URL, details: OriginErrorDetails, cause?: unknown): DfError {
   return new DfError('origin', `${displayUrl(url)}: ${details.message}`, {
     cause,

@@ -4,6 +4,7 @@ import { TurnLines } from './turn-lines.js';
 
 export type Logger = pino.Logger;
 
+/** From the most talkative to the most silent. */
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 

@@ -49,6 +49,7 @@ export function setSpanSource(next: SpanSource | undefined): void {
   source = next;
 }
 
+/** For work that is worth doing for spans alone. */
 export function isTracing(): boolean {
   return source !== undefined;
 }

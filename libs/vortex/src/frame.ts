@@ -68,6 +68,7 @@ const KINDS: readonly PieceKind[] = ['standard', 'persistent', 'persistent-cache
 
 /** Tags that stand outside the pairs of request and content. */
 export const CLOSE_TAG = 254;
+/** The answer is a code and a text instead of a piece. */
 export const ERROR_TAG = 255;
 
 /** What a tag means. */

@@ -14,9 +14,6 @@ import { Injectable } from '@nestjs/common';
 import { In, IsNull, LessThan, type EntityManager } from 'typeorm';
 import { Clock } from '../clock.js';
 
-/** States that clients see; the others of the original's queue are never written. */
-export type JobRowState = 'PENDING' | 'SUCCESS' | 'FAILURE';
-
 /** A job with what only its runner knows. */
 export interface JobRow {
   readonly job: JobEntity;

@@ -1,4 +1,4 @@
-import { optionalText, queryInteger } from './rest-schema.js';
+import { queryInteger } from './rest-schema.js';
 
 const DEFAULT_PER_PAGE = 10;
 const MAX_PER_PAGE = 10_000_000;
@@ -8,9 +8,6 @@ export const pageFields = {
   page: queryInteger({ min: 1 }),
   per_page: queryInteger({ min: 1, max: MAX_PER_PAGE }),
 };
-
-/** Equality filter on a text column; an empty one does not filter. */
-export const filterText = optionalText;
 
 export interface Page {
   /** From 1. */

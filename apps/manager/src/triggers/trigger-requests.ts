@@ -12,7 +12,6 @@ import {
 
 const NAME = { max: 100 };
 export const TRIGGER_KINDS = ['schedule', 'watch', 'push'] as const;
-export type TriggerKind = (typeof TRIGGER_KINDS)[number];
 /** Seconds between two looks; a look asks somebody else's registry. */
 const INTERVAL_S = { min: 10, max: 86_400 };
 

@@ -1,4 +1,3 @@
-import { status as Status } from '@grpc/grpc-js';
 import { DfError } from '@dragonfly/errors';
 import { StathatRing } from '@dragonfly/hashring';
 import { type commonV2, dfdaemonV2 } from '@dragonfly/proto';
@@ -88,9 +87,4 @@ export class Seeds {
       );
     }).finally(() => client.close());
   }
-}
-
-/** What a daemon without a method answers. */
-export function isUnimplemented(error: unknown): boolean {
-  return DfError.from(error).details['status'] === Status.UNIMPLEMENTED;
 }

@@ -50,6 +50,7 @@ export const tlsFiles = {
   key: z.string().min(1).nullish(),
 };
 
+/** Holds for a section that satisfies {@link TLS_RULE}. */
 export function hasAllOrNoTlsFiles(value: { caCert?: unknown; cert?: unknown; key?: unknown }): boolean {
   const given = [value.caCert, value.cert, value.key].filter((file) => file !== undefined && file !== null).length;
   return given === 0 || given === 3;

@@ -22,6 +22,7 @@ export interface IdentityOptions {
   readonly interfaces?: NodeJS.Dict<NetworkInterfaceInfo[]>;
 }
 
+/** Who this host is to schedulers and peers, for as long as the daemon runs. */
 export function resolveIdentity(options: IdentityOptions): HostIdentity {
   const ip = options.ip ?? firstAddress(options.interfaces ?? networkInterfaces(), options.prefersIpv6);
   const hostname = options.hostname ?? osHostname();

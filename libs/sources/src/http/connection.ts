@@ -29,6 +29,7 @@ export interface ConnectOptions {
   readonly signal: AbortSignal;
 }
 
+/** Where to connect for a URL; requests with equal keys may share connections. */
 export function routeOf(url: URL, proxy: URL | undefined, settings: TlsSettings): Route {
   const isTls = url.protocol === 'https:';
   const host = bareHost(url.hostname);

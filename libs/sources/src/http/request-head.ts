@@ -58,12 +58,14 @@ export function passableHeaders(headers: Readonly<Record<string, string>>): Map<
   return passed;
 }
 
+/** What may go along with a redirect to another host. @returns a copy, also without `host` */
 export function withoutCredentials(headers: ReadonlyMap<string, string>): Map<string, string> {
   const kept = new Map(headers);
   for (const name of [...CREDENTIAL_HEADERS, 'host']) kept.delete(name);
   return kept;
 }
 
+/** Through a proxy in absolute form; a user in the URL becomes Basic credentials, unless the headers have some. */
 export function encodeRequestHead(options: RequestHeadOptions): Buffer {
   const { method, url, headers, viaProxy } = options;
   const target = `${url.pathname}${url.search}`;

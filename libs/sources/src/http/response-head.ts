@@ -5,9 +5,11 @@
 
 /** Of one whole head, with all its lines. */
 export const MAX_HEAD_BYTES = 64 << 10;
+/** Of one head; more are a syntax error, as is a longer line. */
 export const MAX_HEADER_LINES = 256;
 export const MAX_LINE_BYTES = 16 << 10;
 
+/** An answer that is no HTTP/1.1, or could be understood in two ways. */
 export class HttpSyntaxError extends Error {
   override readonly name = 'HttpSyntaxError';
 }
