@@ -102,8 +102,11 @@ export function helpText(form: CommandLineForm): string {
   ].join('\n');
 }
 
+/** A flag too long for its column stands in a line of its own. */
 function row(flag: string, help: readonly string[]): string[] {
-  return help.map((line, index) => `  ${(index === 0 ? flag : '').padEnd(HELP_COLUMN)}${line}`);
+  const fits = flag.length < HELP_COLUMN;
+  const beside = help.map((line, index) => `  ${(index === 0 && fits ? flag : '').padEnd(HELP_COLUMN)}${line}`);
+  return fits ? beside : [`  ${flag}`, ...beside];
 }
 
 type FlagValues = Readonly<Record<string, string | boolean | undefined>>;
@@ -118,7 +121,9 @@ function parseFlags(form: CommandLineForm, args: readonly string[]): { values: F
     });
     return { values, positionals };
   } catch (caught) {
-    throw new DfError('invalid-argument', DfError.from(caught).message, { cause: caught });
+    // Node goes on about arguments that begin with a dash.
+    const message = DfError.from(caught).message.replace(/\. To specify a positional .*/s, '; see --help');
+    throw new DfError('invalid-argument', message, { cause: caught });
   }
 }
 
