@@ -13,6 +13,8 @@ const DEFAULT_COLUMNS = 80;
 const MAX_WRITE_WAIT_MS = 10_000;
 const WRITE_RETRY_MS = 5;
 const EXIT_CODE_OF_SIGTERM = 143;
+/** Stands for a working directory that is gone, also in messages; not even root can make it. */
+const REMOVED_DIRECTORY = '/proc/self/cwd (removed)';
 
 /** The daemon that belongs to this dfget, beside it in the tree. */
 /** A daemon needs no more; by itself Node would take 60 MiB (docs/PERFORMANCE.md). */
@@ -77,12 +79,14 @@ function createHost(): CommandHost {
   };
 }
 
-/** Somebody may have removed it: absolute paths go on to work, relative ones fail as they do for every program. */
+/** Somebody may have removed it: absolute paths go on to work, relative ones lead to a directory that does not exist. */
 function workingDirectory(): string {
   try {
     return process.cwd();
   } catch {
-    return process.env['PWD'] ?? '/';
+    const { PWD: told } = process.env;
+    // A shell that was started there tells nothing, or nonsense.
+    return told !== undefined && path.isAbsolute(told) ? told : REMOVED_DIRECTORY;
   }
 }
 

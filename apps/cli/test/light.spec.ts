@@ -78,6 +78,23 @@ describe('dfget with a daemon that speaks the light protocol', () => {
     expect((await dfget('https://h/a', '-O', 'b', '--verbose')).lines).toHaveLength(7);
   });
 
+  it.each(['unset PWD', 'export PWD=', 'PWD=/gone; export PWD'])(
+    'goes on with absolute paths in a directory that is gone, and makes no relative ones (%s)',
+    async (whatTheShellTells) => {
+      await startDaemon();
+      const inGone = (...words: string[]): Promise<DfgetEnd> =>
+        runDfget([...words, '-e', endpoint], {
+          cwd: directory.path,
+          after: `mkdir gone && cd gone && rmdir ../gone && ${whatTheShellTells}`,
+        });
+      const relative = await inGone('https://h/a');
+      expect(relative.exitCode).toBe(1);
+      expect(relative.error).toContain('the directory of the output does not exist');
+      const absolute = await inGone('https://h/a', '-O', directory.file('a'));
+      expect(absolute).toMatchObject({ exitCode: 0, error: '' });
+    },
+  );
+
   it('refuses an existing output of a positional URL, without asking the daemon, until --overwrite', async () => {
     const { requests } = await startDaemon();
     writeFileSync(directory.file('a'), 'precious');

@@ -18,6 +18,8 @@ export interface DfgetEnd {
 export interface RunOptions {
   readonly cwd: string;
   readonly env?: NodeJS.ProcessEnv;
+  /** Commands of a shell that becomes dfget afterwards. */
+  readonly after?: string;
   readonly signal?: NodeJS.Signals;
   /** Sends `signal` when it settles. */
   readonly signalWhen?: Promise<unknown>;
@@ -29,7 +31,10 @@ export interface RunOptions {
  */
 export async function runDfget(words: readonly string[], options: RunOptions): Promise<DfgetEnd> {
   if (!existsSync(PROGRAM)) throw new Error(`${path.basename(PROGRAM)} is not built; run the build first`);
-  const child = spawn(process.execPath, [PROGRAM, ...words], {
+  const command = [process.execPath, PROGRAM, ...words];
+  const shell = options.after === undefined ? [] : ['/bin/sh', '-c', `${options.after} && exec "$@"`, 'sh'];
+  const [program = '', ...rest] = [...shell, ...command];
+  const child = spawn(program, rest, {
     cwd: options.cwd,
     env: { PATH: process.env['PATH'], HOME: options.cwd, TZ: 'UTC', ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
