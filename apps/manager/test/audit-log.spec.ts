@@ -11,7 +11,7 @@ const entry: AuditEntry = {
   method: 'GET',
   path: '/api/v1/users',
   statusCode: 200,
-  ip: '127.0.0.1',
+  detail: { ip: '127.0.0.1' },
 };
 
 describe('audit log under load', () => {

@@ -1,5 +1,6 @@
-import { BandwidthEntity, Database } from '@dragonfly/persistence';
+import { BandwidthEntity, Database, databaseError } from '@dragonfly/persistence';
 import { Injectable } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
 
 /** What sums are about. */
 export type Grouping = 'cluster' | 'application' | 'peer';
@@ -13,10 +14,16 @@ export const RESOLUTIONS = [
 ] as const;
 export const FINEST_S = RESOLUTIONS[0].seconds;
 
-export type Sums = Pick<
-  BandwidthEntity,
-  'downloads' | 'failures' | 'bytesFromSource' | 'bytesFromPeers' | 'bytesFromSeeds' | 'bytesAcrossIdcs'
->;
+const SUMS = [
+  'downloads',
+  'failures',
+  'bytesFromSource',
+  'bytesFromPeers',
+  'bytesFromSeeds',
+  'bytesAcrossIdcs',
+] as const satisfies readonly (keyof BandwidthEntity)[];
+
+export type Sums = Pick<BandwidthEntity, (typeof SUMS)[number]>;
 
 /** Sums of one interval of one group, from the schedulers of a cluster together. */
 export type BandwidthPoint = Sums & { readonly name: string; readonly beginsAt: number };
@@ -72,7 +79,8 @@ export class MeteringRows {
   /** Replaces what is known of the intervals from `sinceS` on. */
   async replace(of: SumsOf, resolutionS: number, sinceS: number, points: readonly BandwidthPoint[]): Promise<void> {
     const { schedulerId, clusterId: schedulerClusterId, grouping } = of;
-    // MySQL compares names without regard to case; two that differ in nothing else are one here.
+    // MySQL compares names without regard to case; two that differ in nothing else are one here, and `insert` adds up
+    // those that its collation takes for one besides (accents, spaces at the end).
     const unique = new Map<string, BandwidthPoint>();
     for (const point of points) {
       const key = `${point.beginsAt} ${point.name.toLowerCase()}`;
@@ -98,7 +106,7 @@ export class MeteringRows {
         .andWhere('begins_at >= :sinceS', { sinceS })
         .execute();
       for (let from = 0; from < rows.length; from += INSERT_BATCH) {
-        await manager.insert(BandwidthEntity, rows.slice(from, from + INSERT_BATCH));
+        await insert(manager, rows.slice(from, from + INSERT_BATCH));
       }
     });
   }
@@ -167,5 +175,28 @@ export class MeteringRows {
         .andWhere('row.resolutionS = :resolutionS AND row.beginsAt >= :sinceS', { resolutionS, sinceS })
         .getMany(),
     );
+  }
+}
+
+/** Inserts rows; where the database holds two names for the same, the second is added to the first. */
+async function insert(manager: EntityManager, rows: readonly BandwidthEntity[]): Promise<void> {
+  try {
+    await manager.insert(BandwidthEntity, [...rows]);
+  } catch (error) {
+    if (databaseError(error).code !== 'already-exists') {
+      throw error;
+    }
+    const [row] = rows;
+    if (rows.length === 1 && row) {
+      const { resolutionS, beginsAt, schedulerId, grouping, name } = row;
+      for (const sum of SUMS) {
+        await manager.increment(BandwidthEntity, { resolutionS, beginsAt, schedulerId, grouping, name }, sum, row[sum]);
+      }
+      return;
+    }
+    // A statement that fails leaves nothing of itself behind.
+    const middle = Math.ceil(rows.length / 2);
+    await insert(manager, rows.slice(0, middle));
+    await insert(manager, rows.slice(middle));
   }
 }
