@@ -35,6 +35,21 @@ describe('API description', () => {
     expect(missing).toEqual([]);
   });
 
+  it('bounds every list of every request', () => {
+    const unbounded: string[] = [];
+    const look = (schema: unknown, place: string): void => {
+      if (typeof schema !== 'object' || schema === null) return;
+      if ('type' in schema && schema.type === 'array' && !('maxItems' in schema)) unbounded.push(place);
+      for (const [key, part] of Object.entries(schema)) look(part, key === 'properties' ? place : `${place}.${key}`);
+    };
+    for (const [path, methods] of Object.entries(served.paths)) {
+      for (const [method, operation] of Object.entries(methods)) {
+        look((operation as { requestBody?: unknown }).requestBody, `${method} ${path}`);
+      }
+    }
+    expect(unbounded).toEqual([]);
+  });
+
   it('describes the answer of every route', () => {
     const silent = Object.entries(served.paths).flatMap(([path, methods]) =>
       Object.entries(methods)

@@ -11,6 +11,7 @@ import {
   requiredObject,
   requiredText,
 } from '../rest/rest-schema.js';
+import { PRIORITY_LIST } from '../rest/list-bounds.js';
 
 const NAME = { max: 256 };
 const BIO = { max: 1024 };
@@ -20,7 +21,7 @@ const URL = { max: 4096 };
 const priorityValue = presentInteger({ min: 0, max: 20 });
 const priority = {
   value: priorityValue,
-  urls: optionalList(z.object({ regex: patternText(), value: priorityValue })),
+  urls: optionalList(z.object({ regex: patternText(), value: priorityValue }), PRIORITY_LIST),
 };
 
 export const CreateApplicationRequest = requestType(

@@ -12,17 +12,19 @@ import {
   requiredObject,
   requiredText,
 } from '../rest/rest-schema.js';
+import { BLOCK_ENTRY, BLOCK_LIST, CIDR, CIDR_LIST, HOSTNAME, HOSTNAME_LIST, WORD_LIST } from '../rest/list-bounds.js';
 
 /** Lengths of the columns in characters: MySQL refuses what is longer, and SQLite must not take what MySQL refuses. */
 const NAME = { max: 256 };
 const BIO = { max: 1024 };
 
+const blockEntry = z.string().max(BLOCK_ENTRY.max);
 const uploadBlockList = {
-  applications: optionalList(z.string()),
-  urls: optionalList(z.string()),
-  tags: optionalList(z.string()),
+  applications: optionalList(blockEntry, BLOCK_LIST),
+  urls: optionalList(blockEntry, BLOCK_LIST),
+  tags: optionalList(blockEntry, BLOCK_LIST),
 };
-const downloadBlockList = { ...uploadBlockList, priorities: optionalList(z.int()) };
+const downloadBlockList = { ...uploadBlockList, priorities: optionalList(z.int(), BLOCK_LIST) };
 const bothWays = { download: optionalObject(downloadBlockList), upload: optionalObject(uploadBlockList) };
 const blockList = {
   task: optionalObject({ download: optionalObject(downloadBlockList) }),
@@ -39,7 +41,10 @@ const schedulerClusterConfig = {
   // Ours: which strategies the cluster's schedulers decide by, in place of their own configuration.
   scheduling_strategy: optionalObject({
     algorithm: z.enum(SCHEDULING_STRATEGIES).optional(),
-    split: optionalList(z.object({ name: z.enum(SCHEDULING_STRATEGIES), percent: z.number().min(0).max(100) })),
+    split: optionalList(
+      z.object({ name: z.enum(SCHEDULING_STRATEGIES), percent: z.number().min(0).max(100) }),
+      WORD_LIST,
+    ),
   }),
   // Ours: how many hosts may read one source, and what an origin may be asked for (bytes a second, requests; 0 = no limit).
   source_lease: optionalObject({
@@ -60,8 +65,8 @@ const seedPeerClusterConfig = {
 const scopes = {
   idc: optionalText(),
   location: optionalText(),
-  cidrs: optionalList(z.string()),
-  hostnames: optionalList(z.string()),
+  cidrs: optionalList(z.string().max(CIDR.max), CIDR_LIST),
+  hostnames: optionalList(z.string().max(HOSTNAME.max), HOSTNAME_LIST),
 };
 
 export const CreateClusterRequest = requestType(

@@ -13,8 +13,17 @@ import { JobsService } from '../jobs/jobs.service.js';
 import { AnswersAnything, AnswersText } from '../rest/answers.js';
 import { jsonTime } from '../rest/json-time.js';
 import { PreheatTokenGuard } from './preheat-token.guard.js';
+import { ENTRIES, ID_LIST } from '../rest/list-bounds.js';
 import { JsonBody } from '../rest/request-decorators.js';
-import { integerIn, optionalText, requestType, requiredText, type RequestOf } from '../rest/rest-schema.js';
+import {
+  integerIn,
+  optionalEntries,
+  optionalList,
+  optionalText,
+  requestType,
+  requiredText,
+  type RequestOf,
+} from '../rest/rest-schema.js';
 
 /** What older Harbors and automation of the first API send. Further fields (image, digest) are not needed. */
 const PreheatRequest = requestType(
@@ -24,9 +33,9 @@ const PreheatRequest = requestType(
     url: requiredText({ max: 8192 }),
     filter: optionalText(),
     // Harbor's may hold anything; what is no text is no header.
-    headers: z.record(z.string(), z.unknown()).nullish(),
+    headers: optionalEntries(z.unknown(), ENTRIES),
     scope: optionalText({ oneOf: PREHEAT_SCOPES }),
-    extra_attrs: z.object({ cluster_ids: z.array(z.int().min(0)).nullish() }).nullish(),
+    extra_attrs: z.object({ cluster_ids: optionalList(z.int().min(0), ID_LIST) }).nullish(),
   }),
 );
 

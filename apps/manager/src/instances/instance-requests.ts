@@ -13,6 +13,7 @@ import {
   requiredInteger,
   requiredText,
 } from '../rest/rest-schema.js';
+import { WORD, WORD_LIST } from '../rest/list-bounds.js';
 
 /** Lengths of the columns in characters: MySQL refuses what is longer, and SQLite must not take what MySQL refuses. */
 const NAME = { max: 256 };
@@ -31,7 +32,7 @@ export const CreateSchedulerRequest = requestType(
     location: optionalText(PLACE),
     ip: requiredText(NAME),
     port: requiredInteger(PORT),
-    features: optionalList(z.string()),
+    features: optionalList(z.string().max(WORD.max), WORD_LIST),
     scheduler_cluster_id: requiredInteger({ min: 0 }),
   }),
 );
@@ -46,7 +47,7 @@ export const UpdateSchedulerRequest = requestType(
     ip: optionalText(NAME),
     port: optionalInteger(PORT),
     scheduler_id: optionalInteger({ min: 0 }),
-    features: optionalList(z.string()),
+    features: optionalList(z.string().max(WORD.max), WORD_LIST),
     scheduler_cluster_id: optionalInteger({ min: 0 }),
   }),
 );

@@ -3,6 +3,7 @@ import { preheatOf20 } from '../rest/bodies-of-2-0.js';
 
 import { pageFields } from '../rest/pagination.js';
 import {
+  optionalEntries,
   optionalFlag,
   optionalInteger,
   optionalList,
@@ -13,42 +14,22 @@ import {
   requiredText,
   type RequestType,
 } from '../rest/rest-schema.js';
+import { ENTRIES, ID_LIST, IP, IP_LIST, PLATFORM_LIST, URL_LIST, WORD } from '../rest/list-bounds.js';
 
 const BIO = { max: 1024 };
 const PIECE_LENGTH = { min: 4 * 1024 * 1024, max: 64 * 1024 * 1024 };
 /** `single_peer` is what Harbor and managers before 2.2 call a single seed peer. */
 export const PREHEAT_SCOPES = ['single_seed_peer', 'all_seed_peers', 'all_peers', 'single_peer'] as const;
 export const JOB_STATES = ['PENDING', 'RECEIVED', 'STARTED', 'RETRY', 'SUCCESS', 'FAILURE'] as const;
-const MAX_URLS = 10_000;
 
-function violation(context: z.RefinementCtx, tag: string): void {
-  context.addIssue({ code: 'custom', message: tag, params: { tag } });
-}
-
-/** A list that may be left out, of so many elements when it is there. */
-function sizedList<T extends z.ZodType>(element: T, range: { min: number; max: number }) {
-  return z
-    .array(element)
-    .nullish()
-    .transform((value, context) => {
-      if (value && value.length < range.min) {
-        violation(context, 'gte');
-      } else if (value && value.length > range.max) {
-        violation(context, 'lte');
-      }
-      return value ?? undefined;
-    });
-}
-
-const textMap = z
-  .record(z.string(), z.string())
-  .nullish()
-  .transform((value) => value ?? undefined);
-const anyObject = z
+const textMap = optionalEntries(z.string(), ENTRIES);
+const anyObject = optionalEntries(z.unknown(), ENTRIES);
+/** Of a job whose type is not known yet. */
+const anything = z
   .record(z.string(), z.unknown())
   .nullish()
   .transform((value) => value ?? undefined);
-const ids = sizedList(z.int().min(0), { min: 0, max: 10_000 });
+const ids = optionalList(z.int().min(0), ID_LIST);
 
 /** Who is told of the end. Ours. */
 const webhook = z
@@ -73,7 +54,7 @@ function ofType(type: string) {
 const preheatArgs = {
   type: requiredText({ oneOf: ['image', 'file'] }),
   url: optionalText({ max: 8192 }),
-  urls: sizedList(z.string().max(8192), { min: 0, max: MAX_URLS }),
+  urls: optionalList(z.string().max(8192), URL_LIST),
   piece_length: optionalInteger(PIECE_LENGTH),
   tag: optionalText(),
   application: optionalText(),
@@ -83,7 +64,7 @@ const preheatArgs = {
   password: optionalText(),
   platform: optionalText(),
   scope: optionalText({ oneOf: PREHEAT_SCOPES }),
-  ips: sizedList(z.string(), { min: 1, max: 100 }),
+  ips: optionalList(z.string().max(IP.max), IP_LIST),
   percentage: optionalInteger({ min: 1, max: 100 }),
   count: optionalInteger({ min: 1, max: 200 }),
   concurrent_task_count: optionalInteger({ min: 1, max: 100 }),
@@ -92,7 +73,7 @@ const preheatArgs = {
   object_storage: anyObject,
   hdfs: anyObject,
   // Ours: several platforms of a multi-platform image, every entry below a directory, ids of layers by their digest.
-  platforms: optionalList(z.string()),
+  platforms: optionalList(z.string().max(WORD.max), PLATFORM_LIST),
   recursive: optionalFlag(),
   enable_task_id_based_blob_digest: optionalFlag(),
 };
@@ -160,7 +141,7 @@ export const CreateGCJobRequest = requestType(
 );
 
 /** What every job has, before it is known of which type it is. Only the type is looked at. */
-export const CreateJobRequest = requestType('CreateJobRequest', z.object({ ...common, args: anyObject }));
+export const CreateJobRequest = requestType('CreateJobRequest', z.object({ ...common, args: anything }));
 export type CreateJobRequest = z.output<typeof CreateJobRequest.schema>;
 
 export const UpdateJobRequest = requestType(

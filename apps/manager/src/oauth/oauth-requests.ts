@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { pageFields } from '../rest/pagination.js';
 import { optionalList, optionalText, requestType, requiredText } from '../rest/rest-schema.js';
+import { WORD_LIST } from '../rest/list-bounds.js';
 import { isLoopback } from './loopback.js';
 
 const BIO = { max: 1024 };
@@ -12,7 +13,7 @@ const isUsableIssuer = (issuer: string): boolean => /^https:/i.test(issuer) || i
 /** Of an OpenID provider, for every name but github and google. */
 const openId = {
   issuer: optionalText({ ...URL_TEXT, check: { isGood: isUsableIssuer, tag: 'https_url' } }),
-  scopes: optionalList(z.string().min(1).max(64)),
+  scopes: optionalList(z.string().min(1).max(64), WORD_LIST),
 };
 
 export const CreateOauthRequest = requestType(

@@ -23,7 +23,10 @@ const Thing = requestType(
     mail: optionalText({ format: 'email' }),
     redirect_url: optionalText({ format: 'url' }),
     seed_peer_cluster_id: requiredInteger({ min: 2 }),
-    config: requiredObject({ load_limit: optionalInteger({ min: 10, max: 20 }), ids: optionalList(z.int()) }),
+    config: requiredObject({
+      load_limit: optionalInteger({ min: 10, max: 20 }),
+      ids: optionalList(z.int(), { min: 1, max: 3 }),
+    }),
     scopes: optionalObject({ idc: optionalText() }),
   }),
 );
@@ -56,6 +59,9 @@ describe('request rules', () => {
     ['nested number too great', { config: { load_limit: 21 } }, violation('Config.LoadLimit', 'lte')],
     ['nested 0 counts as left out', { config: { load_limit: 0 } }, 'valid'],
     ['null for optional parts', { type: null, scopes: null, config: { ids: null } }, 'valid'],
+    ['a list that is long enough', { config: { ids: [1, 2, 3] } }, 'valid'],
+    ['a list too long', { config: { ids: [1, 2, 3, 4] } }, violation('Config.IDs', 'lte')],
+    ['a list too short', { config: { ids: [] } }, violation('Config.IDs', 'gte')],
     ['unknown keys', { more: 1, config: { more: 1 } }, 'valid'],
   ])('%s', (_name, over, expected) => {
     expect(textOf(Thing, { ...GOOD, ...over })).toBe(expected);
@@ -66,6 +72,13 @@ describe('request rules', () => {
       violation('Name', 'required'),
       violation('SeedPeerClusterID', 'required'),
     ]);
+  });
+
+  it('names a hundred violations at most, and tells how many more there are', () => {
+    const Row = requestType('Row', z.object({ all: optionalList(z.int(), { max: 1_000 }) }));
+    const lines = textOf(Row, { all: new Array(500).fill('x') }).split('\n');
+    expect(lines).toHaveLength(101);
+    expect(lines.at(-1)).toBe('and 400 more');
   });
 
   it('names field and type of a value of the wrong type', () => {

@@ -243,15 +243,44 @@ export function optionalFlag() {
     .transform((value) => value ?? undefined);
 }
 
-export function optionalList<T extends z.ZodType>(element: T) {
+/** How many elements a list may have: rules `gte` and `lte`. */
+interface Size {
+  min?: number;
+  max: number;
+}
+
+function sizeMeta({ min, max }: Size): Record<string, unknown> {
+  return { ...(min === undefined ? {} : { minItems: min }), maxItems: max };
+}
+
+/** A list that may be left out; its size counts when it is there, even when it is empty. */
+export function optionalList<T extends z.ZodType>(element: T, size: Size) {
   return z
     .array(element)
     .nullish()
-    .transform((value) => value ?? undefined);
+    .transform((value, context) => {
+      if (value) {
+        checkNumber(value.length, size, context);
+      }
+      return value ?? undefined;
+    })
+    .meta(sizeMeta(size));
+}
+
+/** An object of any keys that may be left out, of so many entries at most. */
+export function optionalEntries<T extends z.ZodType>(value: T, size: Size) {
+  return z
+    .record(z.string(), value)
+    .nullish()
+    .transform((entries, context) => {
+      checkNumber(Object.keys(entries ?? {}).length, size, context);
+      return entries ?? undefined;
+    })
+    .meta({ maxProperties: size.max });
 }
 
 /** A list that must be there; it may be empty. */
-export function requiredList<T extends z.ZodType>(element: T) {
+export function requiredList<T extends z.ZodType>(element: T, size: Size) {
   return z
     .array(element)
     .nullish()
@@ -260,9 +289,10 @@ export function requiredList<T extends z.ZodType>(element: T) {
         violate(context, 'required');
         return z.NEVER;
       }
+      checkNumber(value.length, size, context);
       return value;
     })
-    .meta(REQUIRED);
+    .meta({ ...sizeMeta(size), ...REQUIRED });
 }
 
 /** An object that may be left out. Keys that it does not name are ignored, as everywhere in the API. */
@@ -380,26 +410,34 @@ function goName(key: PropertyKey): string {
     .join('');
 }
 
+/** Violations that are named; a body of 10 MB has room for a million. */
+const MAX_NAMED_VIOLATIONS = 100;
+
 /** One line per violation, in the words of the original; each names the field and the rule. */
 export function violationText(name: string, issues: readonly z.core.$ZodIssue[]): string {
-  return issues
-    .map((issue) => {
-      const params = issue.code === 'custom' ? issue.params : undefined;
-      if (typeof params?.['text'] === 'string') {
-        return params['text'];
-      }
-      const path = issue.path.map((part) => (typeof part === 'number' ? `[${part}]` : goName(part)));
-      if (typeof params?.['tag'] === 'string') {
-        return ruleText(name, path, params['tag']);
-      }
-      const size = issue.code === 'too_big' ? 'max' : issue.code === 'too_small' ? 'min' : undefined;
-      if (size) {
-        return ruleText(name, path, size);
-      }
-      const expected = issue.code === 'invalid_type' ? issue.expected : issue.message;
-      return `json: cannot unmarshal value into Go struct field ${[name, ...issue.path.map(String)].join('.')} of type ${expected}`;
-    })
+  const more = issues.length - MAX_NAMED_VIOLATIONS;
+  return violationLines(name, issues.slice(0, MAX_NAMED_VIOLATIONS))
+    .concat(more > 0 ? [`and ${more} more`] : [])
     .join('\n');
+}
+
+function violationLines(name: string, issues: readonly z.core.$ZodIssue[]): string[] {
+  return issues.map((issue) => {
+    const params = issue.code === 'custom' ? issue.params : undefined;
+    if (typeof params?.['text'] === 'string') {
+      return params['text'];
+    }
+    const path = issue.path.map((part) => (typeof part === 'number' ? `[${part}]` : goName(part)));
+    if (typeof params?.['tag'] === 'string') {
+      return ruleText(name, path, params['tag']);
+    }
+    const size = issue.code === 'too_big' ? 'max' : issue.code === 'too_small' ? 'min' : undefined;
+    if (size) {
+      return ruleText(name, path, size);
+    }
+    const expected = issue.code === 'invalid_type' ? issue.expected : issue.message;
+    return `json: cannot unmarshal value into Go struct field ${[name, ...issue.path.map(String)].join('.')} of type ${expected}`;
+  });
 }
 
 function ruleText(name: string, path: readonly string[], tag: string): string {

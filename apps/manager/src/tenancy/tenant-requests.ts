@@ -8,14 +8,15 @@ import {
   requestType,
   requiredText,
 } from '../rest/rest-schema.js';
+import { APPLICATION_LIST, ID_LIST } from '../rest/list-bounds.js';
 
 const NAME = { max: 256 };
 const BIO = { max: 1024 };
 const QUOTA = { min: 1, max: 1_000_000 };
 const content = {
   bio: optionalText(BIO),
-  scheduler_cluster_ids: optionalList(z.int().min(1)),
-  applications: optionalList(z.string().min(1).max(256)),
+  scheduler_cluster_ids: optionalList(z.int().min(1), ID_LIST),
+  applications: optionalList(z.string().min(1).max(256), APPLICATION_LIST),
   limits: optionalObject({
     clusters: optionalInteger(QUOTA),
     users: optionalInteger(QUOTA),

@@ -4,22 +4,20 @@ import { pageFields } from '../rest/pagination.js';
 import {
   optionalFlag,
   optionalInteger,
+  optionalList,
   optionalText,
   requestType,
   requiredObject,
   requiredText,
 } from '../rest/rest-schema.js';
+import { ID_LIST, PATTERN_LIST } from '../rest/list-bounds.js';
 
 const NAME = { max: 100 };
 export const TRIGGER_KINDS = ['schedule', 'watch', 'push'] as const;
 /** Seconds between two looks; a look asks somebody else's registry. */
 const INTERVAL_S = { min: 10, max: 86_400 };
 
-const patterns = z
-  .array(z.string().min(1).max(256))
-  .max(100)
-  .nullish()
-  .transform((value) => value ?? undefined);
+const patterns = optionalList(z.string().min(1).max(256), PATTERN_LIST);
 
 const watch = z
   .object({
@@ -37,10 +35,7 @@ const job = {
   type: requiredText({ oneOf: ['preheat'] }),
   bio: optionalText({ max: 1024 }),
   args: requiredObject(PreheatArgs.shape),
-  scheduler_cluster_ids: z
-    .array(z.int().min(0))
-    .nullish()
-    .transform((value) => value ?? undefined),
+  scheduler_cluster_ids: optionalList(z.int().min(0), ID_LIST),
   webhook: z
     .object({ url: requiredText({ format: 'http_url', max: 2048 }), secret: optionalText({ max: 256 }) })
     .nullish()

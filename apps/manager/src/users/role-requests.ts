@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { invalidRequest } from '../rest/request-decorators.js';
 import { requestType, requiredList, requiredText } from '../rest/rest-schema.js';
+import { PERMISSION_LIST } from '../rest/list-bounds.js';
 
 /** Length of the columns of `casbin_rule`, in characters. */
 export const MAX_ROLE_LENGTH = 100;
@@ -23,7 +24,7 @@ export function requireRoleName(role: string): void {
 
 export const CreateRoleRequest = requestType(
   'CreateRoleRequest',
-  z.object({ role: roleName, permissions: requiredList(z.object(permission)) }),
+  z.object({ role: roleName, permissions: requiredList(z.object(permission), PERMISSION_LIST) }),
 );
 export type CreateRoleRequest = z.output<typeof CreateRoleRequest.schema>;
 
