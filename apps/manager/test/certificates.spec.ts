@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { createRequest, formatJoinToken, parseJoinToken } from '@dragonfly/certificates';
 import { CertificateKeeper } from '@dragonfly/manager-client/certificates';
 import { CertificateAuthorityEntity, Database } from '@dragonfly/persistence';
-import { extCertificates, managerV2 } from '@dragonfly/proto';
-import { createGrpcClient, unary } from '@dragonfly/rpc';
+import { extCertificates, extNotify, managerV2 } from '@dragonfly/proto';
+import { createGrpcClient, readStream, unary } from '@dragonfly/rpc';
 import { silentLogger } from '@dragonfly/telemetry';
 import { Authorities } from '../src/certificates/authorities.js';
 import { CertificatesService } from '../src/certificates/certificates.service.js';
@@ -152,6 +152,34 @@ describe.each(engines)('certificates on $name', ({ freshDatabase }) => {
     await kept.refresh();
     const serial = (await manager.app.get(CertificatesService).refreshRevoked()).values().next().value ?? '';
     expect(kept.serverTls.isRevoked?.(serial)).toBe(true);
+  });
+
+  it('hold no stream open once revoked: who listens to the news is cut off, the others hear of it', async () => {
+    const manager = await start(await freshDatabase());
+    const [kept, taken] = [
+      await keeperOf(manager, await tokenOf(manager), undefined, ['kept']),
+      await keeperOf(manager, await tokenOf(manager), undefined, ['taken']),
+    ];
+    const listen = (keeper: CertificateKeeper): AsyncGenerator<extNotify.Notification> => {
+      const client = createGrpcClient(extNotify.NotifyServiceClient, `127.0.0.1:${manager.app.grpcPort}`, {
+        tls: keeper.clientTls,
+      });
+      undo.push(() => client.close());
+      return readStream(client.subscribe({ kind: 'peer', hostname: 'node', ip: '127.0.0.1', clusterId: 0n }));
+    };
+    const [news, cutOff] = [listen(kept), listen(taken)];
+    // The first message tells that the stream is open.
+    await Promise.all([news.next(), cutOff.next()]);
+    const { body } = await manager.request('GET', '/api/v1/certificates');
+    const id = (body as { id: number; names: string[] }[]).find(({ names }) => names.includes('taken'))?.id;
+    expect((await manager.request('DELETE', `/api/v1/certificates/${id}`)).status).toBe(200);
+    const rest = async (): Promise<void> => {
+      for await (const notification of cutOff) expect(notification).toBeDefined();
+    };
+    await expect(rest()).rejects.toMatchObject({ name: 'DfError' });
+    for await (const { kind } of news) {
+      if (kind === extNotify.NotificationKind.NOTIFICATION_KIND_CERTIFICATES) break;
+    }
   });
 
   it('are not asked for at a manager of another authority', async () => {
