@@ -122,6 +122,8 @@ objectStorage:
 
   it.each([
     ['database: {redis: {proxy: {enable: true}}}', 'database.redis.proxy'],
+    ['database: {redis: {poolSize: 41, poolTimeout: 10s}}', 'database.redis.poolSize'],
+    ['database: {redis: {poolSize: 40, poolTimeout: 11s}}', 'database.redis.poolTimeout'],
     ['server: {pluginDir: /p}', 'server.pluginDir'],
     ['tracing: {protocol: grpc}', 'without tracing.endpoint'],
     ['tracing: {addr: "http://jaeger:14268/api/traces"}', 'tracing.addr'],

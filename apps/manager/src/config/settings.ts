@@ -58,6 +58,9 @@ export function loadManagerSettings(options: LoadSettingsOptions): ManagerSettin
   };
 }
 
+/** The original's defaults, which published templates spell out. */
+const ORIGINAL_POOL = { size: 40, timeoutMs: 10_000 } as const;
+
 /** Keys of the original that are set here and change nothing; each with what to do instead. */
 function withoutEffect(config: ManagerConfig): string[] {
   const { redis } = config.database;
@@ -65,6 +68,14 @@ function withoutEffect(config: ManagerConfig): string[] {
     [
       redis.proxy?.enable === true,
       'database.redis.proxy: there is no Redis proxy; let schedulers reach Redis directly',
+    ],
+    [
+      (redis.poolSize ?? ORIGINAL_POOL.size) !== ORIGINAL_POOL.size,
+      'database.redis.poolSize: there is no pool, one connection carries all commands at once',
+    ],
+    [
+      (redis.poolTimeout ?? ORIGINAL_POOL.timeoutMs) !== ORIGINAL_POOL.timeoutMs,
+      'database.redis.poolTimeout: there is no pool that a command could wait for',
     ],
     [config.server.pluginDir !== '', 'server.pluginDir: searcher plugins are not supported'],
     [

@@ -160,6 +160,15 @@ it('an unknown key is a warning with the nearest known one, and an error when st
   expect(() => load('scheduler: {retryIntervall: 1s}', {}, true)).toThrow(/retryIntervall/);
 });
 
+it('warns by name of settings of the Redis pool that change nothing, and not of those that templates spell out', () => {
+  const warningsOf = (redis: string): readonly string[] => load(`database: {redis: {${redis}}}`, {}, true).warnings;
+  expect(warningsOf('poolSize: 20, poolTimeout: 10s')).toEqual([]);
+  expect(warningsOf('poolSize: 100')).toEqual([expect.stringMatching(/^database\.redis\.poolSize: there is no pool/)]);
+  expect(warningsOf('poolSize: 100, poolTimeout: 1s')).toEqual([
+    expect.stringMatching(/^database\.redis\.poolSize, database\.redis\.poolTimeout: there is no pool/),
+  ]);
+});
+
 it('keys can be set by the environment', () => {
   const { config } = load('', {
     DRAGONFLY_SERVER__PORT: '9002',

@@ -43,6 +43,9 @@ const redisTls = z
   })
   .describe('TLS towards Redis and its sentinels; paths of PEM files, an empty section trusts the system');
 
+/** The original's defaults, which published templates spell out. */
+const ORIGINAL_POOL = { size: 20, timeoutMs: 10_000 } as const;
+
 const redis = z
   .object({
     addrs: z.array(z.string()).default([]),
@@ -53,8 +56,9 @@ const redis = z
     sentinelPassword: z.string().default(''),
     brokerDB: z.coerce.number().int().min(0).default(1),
     backendDB: z.coerce.number().int().min(0).default(2),
-    poolSize: z.coerce.number().int().min(1).default(20),
-    poolTimeout: duration().default(10_000),
+    // Read so that files of the original load; see `withoutEffect`.
+    poolSize: z.coerce.number().int().min(1).default(ORIGINAL_POOL.size),
+    poolTimeout: duration().default(ORIGINAL_POOL.timeoutMs),
     tls: redisTls,
   })
   .prefault({});
@@ -236,13 +240,24 @@ export function loadSchedulerConfig(options: {
   readonly env: NodeJS.ProcessEnv;
   readonly strict?: boolean;
 }): LoadedConfig<SchedulerConfig> {
-  return loadConfig({
+  const loaded = loadConfig({
     schema,
     file: options.file,
     defaultFiles: [...DEFAULT_CONFIG_FILES],
     env: options.env,
     ...(options.strict === undefined ? {} : { strict: options.strict }),
   });
+  return { ...loaded, warnings: [...loaded.warnings, ...withoutEffect(loaded.config)] };
+}
+
+/** Keys that somebody has given a value of his own, and that change nothing here. */
+function withoutEffect({ database: { redis: settings } }: SchedulerConfig): string[] {
+  const keys = [
+    ...(settings.poolSize === ORIGINAL_POOL.size ? [] : ['database.redis.poolSize']),
+    ...(settings.poolTimeout === ORIGINAL_POOL.timeoutMs ? [] : ['database.redis.poolTimeout']),
+  ];
+  if (keys.length === 0) return [];
+  return [`${keys.join(', ')}: there is no pool, one connection carries all commands at once (no effect)`];
 }
 
 /** Under which name and address this scheduler is known. */
