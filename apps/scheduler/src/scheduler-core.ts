@@ -172,6 +172,7 @@ export class SchedulerCore {
       resources,
       scheduler,
       hosts,
+      recallHost: options.durableKv?.kind === 'redis' ? (hostId) => this.hosts.recall(hostId) : undefined,
       downloads,
       applications: settings.applications,
       metrics,

@@ -15,6 +15,8 @@ export interface SchedulerState {
   readonly resources: Resources;
   readonly scheduler: ParentScheduler;
   readonly hosts: AnnouncedHosts;
+  /** Looks for a host among those of the other schedulers; undefined when this one is alone. Never rejects. */
+  readonly recallHost: ((hostId: string) => Promise<void>) | undefined;
   /** What peers with an open stream asked for; passed on to a seed that is triggered for them. */
   readonly downloads: Map<PeerId, commonV2.Download>;
   /** Priorities by application; the manager may change them at any time. */

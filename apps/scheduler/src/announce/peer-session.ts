@@ -41,6 +41,8 @@ export class PeerSession {
   /** Messages that have come and were not handled yet. */
   #waitingMessages = 0;
   #isPaused = false;
+  /** Its host was looked for at the other schedulers. */
+  #hasRecalled = false;
 
   private constructor(
     private readonly call: AnnounceCall,
@@ -157,6 +159,10 @@ export class PeerSession {
     checkIdLengths({ task_id: message.taskId, peer_id: message.peerId });
     const nowMs = state.clock.nowMs();
     const host = state.resources.hosts.get(asHostId(message.hostId));
+    if (host === undefined && state.recallHost !== undefined && !this.#hasRecalled) {
+      this.#recallHost(message, state.recallHost);
+      return;
+    }
     if (host === undefined) throw new DfError('not-found', `host ${message.hostId} not found`);
     const requested = asPriority(download.priority);
     if (requested === undefined) {
@@ -210,6 +216,16 @@ export class PeerSession {
       state.scheduler.registered(peer);
       this.#schedule(peer);
     }
+  }
+
+  /** The registration goes on when the host has been looked for. */
+  #recallHost(message: Message, recall: (hostId: string) => Promise<void>): void {
+    this.#hasRecalled = true;
+    void recall(message.hostId).then(() => {
+      this.state.turns.run(() => {
+        this.#receive(message);
+      });
+    });
   }
 
   #reschedule(peer: Peer, request: schedulerV2.ReschedulePeerRequest): void {

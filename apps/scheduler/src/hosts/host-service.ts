@@ -42,6 +42,28 @@ export class HostService {
     }
   }
 
+  /**
+   * Takes over a host that has announced itself to another scheduler of the cluster, or to this one before a restart. Hosts
+   * of the original announce themselves once in five minutes; without this a scheduler that was just started would refuse
+   * them until then, and they would go to the source.
+   * Never rejects: a host that cannot be found stays unknown.
+   */
+  async recall(hostId: string): Promise<void> {
+    const { resources, clock, hosts, log } = this.state;
+    try {
+      const recalled = await this.durable.recallHost(hostId);
+      const id = asHostId(hostId);
+      // It may have announced itself meanwhile.
+      if (recalled === undefined || resources.hosts.has(id)) return;
+      const host = resources.announceHost(id, hostFactsOf(recalled.host), recalled.intervalMs, clock.nowMs());
+      hosts.set(host, recalled.host);
+      this.seeds.announced(host);
+      log.info({ hostId, ip: recalled.host.ip, isSeed: host.facts.isSeed }, 'host is known from another scheduler');
+    } catch (error) {
+      log.debug({ hostId, err: error }, 'an unknown host could not be looked for');
+    }
+  }
+
   /** All hosts, or those of one wire type. */
   list(request: schedulerV2.ListHostsRequest): commonV2.Host[] {
     const { metrics, resources, hosts } = this.state;

@@ -9,7 +9,7 @@ import { DurableTasks } from './durable-tasks.js';
 import { HostBook } from './host-book.js';
 import { GrpcReplicaGateway } from './replica-gateway.js';
 import { Replicator } from './replicator.js';
-import { SharedHosts } from './shared-hosts.js';
+import { type AnnouncedHost, SharedHosts } from './shared-hosts.js';
 
 /** While tasks are short of replicas, announcements of hosts make them be looked at this often at the most. */
 const RETRY_PAUSE_MS = 60_000;
@@ -81,6 +81,14 @@ export class DurableEngines {
   hostAnnounced(host: Parameters<SharedHosts['announced']>[0], intervalMs: number): void {
     this.#sharedHosts?.announced(host, intervalMs);
     this.#retrySoon();
+  }
+
+  /**
+   * A host that has announced itself to another scheduler of the cluster, or to this one before a restart.
+   * @throws DfError `unavailable`
+   */
+  async recallHost(hostId: string): Promise<AnnouncedHost | undefined> {
+    return this.#sharedHosts?.recall(hostId);
   }
 
   /** A host has said that it leaves. */

@@ -16,6 +16,12 @@ const MAX_LOOKS = 1_000;
 /** A host has gone when it has missed so many announcements. */
 const MISSED_ANNOUNCEMENTS = 2;
 
+/** A host and the time until its next announcement; 0 = unknown. */
+export interface AnnouncedHost {
+  readonly host: commonV2.Host;
+  readonly intervalMs: number;
+}
+
 /**
  * Announced hosts in the shared store: for other schedulers, for the manager, and for this one after a restart.
  *
@@ -62,6 +68,18 @@ export class SharedHosts {
     return record && hostOfFields(record);
   }
 
+  /**
+   * A host as it last announced itself to any scheduler of the cluster.
+   * @returns undefined when none has heard from it for two of its intervals
+   * @throws DfError `unavailable`
+   */
+  async recall(hostId: string): Promise<AnnouncedHost | undefined> {
+    const record = await this.#read(hostId);
+    if (record === undefined || this.#isStale(record)) return undefined;
+    const host = hostOfFields(record);
+    return host && { host, intervalMs: intervalMsOf(record) };
+  }
+
   /** Whether no scheduler has heard from it for two of its intervals. @throws DfError `unavailable` */
   async isGone(hostId: string): Promise<boolean> {
     const record = await this.#read(hostId);
@@ -91,7 +109,7 @@ export class SharedHosts {
   }
 
   #isStale(record: StoredRecord): boolean {
-    const intervalMs = Number(textOf(record, 'announce_interval')) / 1e6;
+    const intervalMs = intervalMsOf(record);
     const updatedAtMs = Date.parse(textOf(record, 'updated_at'));
     return intervalMs > 0 && this.clock.nowMs() - updatedAtMs > intervalMs * MISSED_ANNOUNCEMENTS;
   }
@@ -128,4 +146,8 @@ export class SharedHosts {
     this.#waiting.delete(first[0]);
     return first[1];
   }
+}
+
+function intervalMsOf(record: StoredRecord): number {
+  return Number(textOf(record, 'announce_interval')) / 1e6;
 }
