@@ -1,10 +1,13 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { jest } from '@jest/globals';
 import { runCommand, tempDir, type Ended, type TempDir } from '@dragonfly/testkit';
 import type { RunResult } from './run/result.js';
 
 const PROGRAM = fileURLToPath(new URL('../dist/main.js', import.meta.url));
 const TEST_TIMEOUT_MS = 120_000;
+// Each starts a process, on a machine that may be busy.
+jest.setTimeout(TEST_TIMEOUT_MS);
 
 let directory: TempDir;
 
