@@ -2,10 +2,7 @@ import { chmod, rm } from 'node:fs/promises';
 import type { ServerHttp2Stream } from 'node:http2';
 import { TLSSocket } from 'node:tls';
 import { type ChannelOptions, Server, type ServerCredentials, type ServiceDefinition, setLogger } from '@grpc/grpc-js';
-import { loadFileDescriptorSetFromBuffer, type PackageDefinition } from '@grpc/proto-loader';
-import { ReflectionService } from '@grpc/reflection';
 import { DfError } from '@dragonfly/errors';
-import { fileDescriptorSet } from '@dragonfly/proto';
 import { isTracing } from '@dragonfly/telemetry/spans';
 import { HealthImplementation } from 'grpc-health-check';
 import { type Address, grpcTarget, parseAddress, prepareUnixSocket } from './address.js';
@@ -30,6 +27,7 @@ import {
   MAX_CONCURRENT_STREAMS,
 } from './limits.js';
 import type { RpcLog } from './log.js';
+import { addReflection } from './reflection.js';
 import { closeRevokedConnections } from './revoked-connections.js';
 import { type LiveServerTls, type ServerTls, serverCredentials } from './tls.js';
 import { TokenBucket } from './token-bucket.js';
@@ -57,20 +55,6 @@ export interface ServerSettings {
 }
 
 const DEFAULT_SOCKET_MODE = 0o660;
-
-/**
- * What reflection is told of. Every type of a loaded set carries the files of the whole set, and the reflection service
- * decodes them once for each type: some 300 ms for ours. One type is enough to hand the files over.
- */
-function reflectedFiles(): PackageDefinition {
-  const seen = new Set<unknown>();
-  const entries = Object.entries(loadFileDescriptorSetFromBuffer(fileDescriptorSet)).filter(([, entry]) => {
-    if (!('fileDescriptorProtos' in entry) || seen.has(entry.fileDescriptorProtos)) return false;
-    seen.add(entry.fileDescriptorProtos);
-    return true;
-  });
-  return Object.fromEntries(entries);
-}
 
 /**
  * A grpc-js server with all that ours have in common: limits, validation, the cure for `grpc-timeout` on streams,
@@ -115,7 +99,7 @@ export class ServerCore {
       Object.fromEntries(this.healthNames.map((name) => [name, 'NOT_SERVING' as const])),
     );
     this.health.addToServer(this.server);
-    new ReflectionService(reflectedFiles(), { services: [...serviceDefinitions.keys()] }).addToServer(this.server);
+    addReflection(this.server, [...serviceDefinitions.keys()]);
   }
 
   /**

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { access, chmod, rename, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import path from 'node:path';
-import { Client, credentials, loadPackageDefinition, Metadata, type ServiceError } from '@grpc/grpc-js';
+import { Client, credentials, loadPackageDefinition, Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import { service as healthService } from 'grpc-health-check';
 import { type commonV2, schedulerV2 } from '@dragonfly/proto';
 import { createGrpcClient, GrpcServer, handleBidi, handleUnary, unary, BidiCall } from '../src/index.js';
@@ -70,6 +70,25 @@ describe('reflection', () => {
     expect(file).toContain('scheduler_cluster_id');
     call.end();
     await answers.next();
+  });
+
+  it('refuses what is no request, and goes on answering others', async () => {
+    const { port } = await startScheduler(cleanUp, { statTask });
+    const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
+    cleanUp.add(() => client.close());
+    const identity = (bytes: Buffer): Buffer => bytes;
+    const path = '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo';
+    const ask = async (request: Buffer): Promise<string> => {
+      const call = client.makeBidiStreamRequest(path, identity, identity);
+      call.write(request);
+      call.end();
+      const answers: Buffer[] = [];
+      for await (const answer of call as AsyncIterable<Buffer>) answers.push(answer);
+      return String(Buffer.concat(answers));
+    };
+
+    await expect(ask(Buffer.from([0x3a, 200]))).rejects.toMatchObject({ code: status.INTERNAL });
+    await expect(ask(Buffer.from([0x3a, 0]))).resolves.toContain('scheduler.v2.Scheduler');
   });
 });
 
