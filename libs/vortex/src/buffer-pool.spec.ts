@@ -12,6 +12,19 @@ describe('BufferPool', () => {
     expect([pool.allocated, pool.inUse]).toEqual([2, 2]);
   });
 
+  it('lends no buffer above what is comfortable but to who must have one', async () => {
+    const pool = new BufferPool({ bufferBytes: 16, maxBuffers: 3, comfortableBuffers: 1 });
+    const first = await pool.acquire();
+    expect(pool.tryAcquire()).toBeUndefined();
+    await pool.acquire();
+    await pool.acquire();
+    expect([pool.allocated, pool.waiting]).toEqual([3, 0]);
+    pool.release(first);
+    // Free, but two are still lent.
+    expect(pool.tryAcquire()).toBeUndefined();
+    await expect(pool.acquire()).resolves.toBe(first);
+  });
+
   it('uses a released buffer again', () => {
     const pool = new BufferPool({ bufferBytes: 16, maxBuffers: 2 });
     const buffer = pool.tryAcquire();

@@ -6,6 +6,11 @@ export interface BufferPoolOptions {
   readonly bufferBytes: number;
   /** Most buffers that exist at a time: `bufferBytes × maxBuffers` is the memory that the pool can take. */
   readonly maxBuffers: number;
+  /**
+   * Lent buffers from which on nobody gets one by {@link BufferPool.tryAcquire}: who has one already, and only wants
+   * another to be faster, does without. Less than `maxBuffers` it keeps a busy pool small. @default maxBuffers
+   */
+  readonly comfortableBuffers?: number;
   /** Most callers that may wait for a buffer. @default 4096 */
   readonly maxWaiters?: number;
   /** How long a buffer may lie unused before its memory is given back. @default 10 s */
@@ -28,6 +33,7 @@ export class BufferPool {
   private readonly lent = new Set<Buffer>();
   private readonly waiters: FifoWaiters<void, Buffer>;
   private readonly idleTimeoutMs: number;
+  private readonly comfortableBuffers: number;
   private idleTimer: NodeJS.Timeout | undefined;
 
   /** @throws RangeError unless both bounds are integers ≥ 1 */
@@ -39,6 +45,7 @@ export class BufferPool {
     }
     this.bufferBytes = options.bufferBytes;
     this.maxBuffers = options.maxBuffers;
+    this.comfortableBuffers = options.comfortableBuffers ?? options.maxBuffers;
     this.idleTimeoutMs = options.idleTimeoutMs ?? DEFAULT_IDLE_TIMEOUT_MS;
     this.waiters = new FifoWaiters(options.maxWaiters ?? DEFAULT_MAX_WAITERS, 'a transfer buffer');
   }
@@ -58,14 +65,9 @@ export class BufferPool {
     return this.waiters.length;
   }
 
-  /** A buffer if one is free and nobody waits for it, else `undefined`. */
+  /** A buffer if one is free, nobody waits for it and no more are lent than is comfortable, else `undefined`. */
   tryAcquire(): Buffer | undefined {
-    if (this.waiters.length > 0) return undefined;
-    if (this.free.length === 0 && this.allocated >= this.maxBuffers) return undefined;
-    // Slow buffers are not cut from Node's shared slab; their content is not cleared, every user writes before reading.
-    const buffer = this.free.pop() ?? Buffer.allocUnsafeSlow(this.bufferBytes);
-    this.lent.add(buffer);
-    return buffer;
+    return this.lent.size < this.comfortableBuffers ? this.take() : undefined;
   }
 
   /**
@@ -74,7 +76,7 @@ export class BufferPool {
    * @throws DfError `resource-exhausted` when too many wait, `cancelled` when the signal fires
    */
   acquire(signal?: AbortSignal): Promise<Buffer> {
-    const buffer = this.tryAcquire();
+    const buffer = this.take();
     return buffer === undefined ? this.waiters.wait(undefined, signal) : Promise.resolve(buffer);
   }
 
@@ -92,6 +94,15 @@ export class BufferPool {
     this.lent.delete(buffer);
     this.free.push(buffer);
     this.scheduleTrim();
+  }
+
+  private take(): Buffer | undefined {
+    if (this.waiters.length > 0) return undefined;
+    if (this.free.length === 0 && this.allocated >= this.maxBuffers) return undefined;
+    // Slow buffers are not cut from Node's shared slab; their content is not cleared, every user writes before reading.
+    const buffer = this.free.pop() ?? Buffer.allocUnsafeSlow(this.bufferBytes);
+    this.lent.add(buffer);
+    return buffer;
   }
 
   /** One timer for the pool: when nothing was released for a while, half of the free buffers go, then half again. */
