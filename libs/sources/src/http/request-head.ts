@@ -75,8 +75,17 @@ export function encodeRequestHead(options: RequestHeadOptions): Buffer {
   ];
   for (const [name, value] of headers) if (name !== 'host') lines.push(`${name}: ${value}`);
   if (url.username !== '' && !headers.has('authorization')) {
-    const credentials = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
+    const credentials = `${unescaped(url.username)}:${unescaped(url.password)}`;
     lines.push(`authorization: Basic ${Buffer.from(credentials, 'utf8').toString('base64')}`);
   }
   return Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
+}
+
+/** A part of a URL as it is meant; one with a percent sign that begins no escape is meant as it stands. */
+function unescaped(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
