@@ -63,6 +63,12 @@ describe.each(stores)('durable tasks %s', (_store, changes) => {
     }
 
     describe('an upload', () => {
+      it('lives as long as it is said to, to the millisecond', async () => {
+        const owner = await ids(`${kindName}-ttl`);
+        await kind.uploadStarted(owner, { ttlSeconds: 279_595n, ttlNanos: 40_381_035 });
+        expect(await kind.statTask(owner.taskId)).toMatchObject({ ttl: { seconds: 279_595n, nanos: 40_000_000 } });
+      });
+
       it('goes from started to finished, and is shown with its replicas', async () => {
         const owner = await ids(`${kindName}-upload`);
         await kind.uploadStarted(owner, { replicas: 1n, ttlSeconds: 600n });

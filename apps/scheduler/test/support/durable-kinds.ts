@@ -25,6 +25,7 @@ export interface UploadFacts {
   readonly replicas?: bigint;
   readonly pieces?: number;
   readonly ttlSeconds?: bigint;
+  readonly ttlNanos?: number;
 }
 
 type Loose = Record<string, (...parameters: never[]) => unknown>;
@@ -40,13 +41,16 @@ export class KindClient {
     return this.kind === 'persistent' ? 'Persistent' : 'PersistentCache';
   }
 
-  uploadStarted(ids: Ids, { replicas = 1n, pieces = 3, ttlSeconds = 3600n }: UploadFacts = {}): Promise<object> {
+  uploadStarted(
+    ids: Ids,
+    { replicas = 1n, pieces = 3, ttlSeconds = 3600n, ttlNanos = 0 }: UploadFacts = {},
+  ): Promise<object> {
     return this.call(`upload${this.name}TaskStarted`, {
       ...ids,
       persistentReplicaCount: replicas,
       contentLength: BigInt(pieces * 4 * MIB),
       pieceCount: pieces,
-      ttl: { seconds: ttlSeconds, nanos: 0 },
+      ttl: { seconds: ttlSeconds, nanos: ttlNanos },
       ...(this.kind === 'persistent'
         ? { url: `s3://bucket/${ids.taskId}`, objectStorage: { region: 'eu', endpoint: 'https://s3.example' } }
         : { tag: 'blue', application: 'app', pieceLength: BigInt(4 * MIB) }),
