@@ -14,6 +14,8 @@ export interface TaskTurn {
   readonly alarm: Alarm;
   /** Waiting peers are being looked at, over several turns of the event loop. */
   isWaking: boolean;
+  /** Something has come meanwhile that those who were looked at already may want. */
+  mustWakeAgain: boolean;
 }
 
 /** The lease is over in the usual way. */

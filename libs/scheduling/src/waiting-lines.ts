@@ -57,6 +57,7 @@ export class WaitingLines {
         seedFailedAtMs: undefined,
         alarm,
         isWaking: false,
+        mustWakeAgain: false,
       };
       this.#turns.set(task, made);
       turn = made;
@@ -110,11 +111,16 @@ export class WaitingLines {
 
   /**
    * Visits everybody who waits now, some in this turn of the event loop and the rest in the next ones. While a round is
-   * under way another one does not begin.
+   * under way another one does not begin, but follows it, once.
    */
   visitAll(turn: TaskTurn, visit: (peer: Peer, nowMs: number) => void): void {
-    if (turn.waiters.size === 0 || turn.isWaking || this.#isClosed) return;
+    if (turn.waiters.size === 0 || this.#isClosed) return;
+    if (turn.isWaking) {
+      turn.mustWakeAgain = true;
+      return;
+    }
     turn.isWaking = true;
+    turn.mustWakeAgain = false;
     this.#visitSome(turn, [...turn.waiters.keys()], 0, visit);
   }
 
@@ -124,6 +130,7 @@ export class WaitingLines {
     for (const peer of peers.slice(from, end)) if (turn.waiters.has(peer)) visit(peer, nowMs);
     if (end === peers.length) {
       turn.isWaking = false;
+      if (turn.mustWakeAgain) this.options.clock.after(0, () => this.visitAll(turn, visit));
       return;
     }
     this.options.clock.after(0, () => {
