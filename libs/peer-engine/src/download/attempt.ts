@@ -15,6 +15,8 @@ import { WantedPieces } from './wanted-pieces.js';
 const MAX_ROUNDS = 10;
 /** While all schedulers are gone, this often is looked whether one is back. */
 const RETURN_CHECK_MS = 250;
+/** Times that schedulers which have come while none could be reached are asked whether a source may be read. */
+const MAX_RETURNS = 3;
 /** Those who have lost their scheduler together do not come back, or go to the source, in the same instant. */
 const CROWD_JITTER_MS = 1000;
 /** Times that an attempt gives up reading the source because another does. */
@@ -107,7 +109,10 @@ export class Attempt {
    */
   private async isSchedulerBack(signal: AbortSignal): Promise<boolean> {
     const { schedulersFor, lossPatienceMs, lookForSchedulers } = this.services;
-    if (await lookForSchedulers(signal)) return true;
+    if (await lookForSchedulers(signal)) {
+      // It may be one that is just stopping and answers its health check still.
+      return sleep(RETURN_CHECK_MS * (0.5 + Math.random()), signal);
+    }
     if (!this.wasInTouch) return false;
     this.wasInTouch = false;
     const deadlineMs = performance.now() + lossPatienceMs;
@@ -123,6 +128,7 @@ export class Attempt {
     const { task, request, log } = this.options;
     const { services } = this;
     let superseded = 0;
+    let returns = 0;
     const deadlineMs = performance.now() + services.scheduleTimeoutMs;
     for (;;) {
       const { answer, link } = await this.askForHold(signal);
@@ -145,6 +151,11 @@ export class Attempt {
             );
           }
           if (this.hasLostScheduler) await sleep(CROWD_JITTER_MS * Math.random(), signal);
+          // One may have come meanwhile.
+          if (this.registration.schedulers().length > 0 && (returns += 1) <= MAX_RETURNS) {
+            await sleep(RETURN_CHECK_MS * Math.random(), signal);
+            break;
+          }
           if (superseded < MAX_SUPERSEDED && services.hasSchedulers() && isShareable(task.id)) {
             if ((await this.scheduled.readUntold(signal)) === 'complete') return;
             superseded += 1;
@@ -178,8 +189,10 @@ export class Attempt {
     for (const link of this.registration.schedulers()) {
       const answer = await this.registration.holdSource(link, signal);
       if (answer.kind !== 'unreachable') return { answer, link };
+      signal.throwIfAborted();
+      if (answer.isDead) this.services.reportDown(link, 'it does not say whether a source may be read');
     }
-    return { answer: { kind: 'unreachable' } };
+    return { answer: { kind: 'unreachable', isDead: true } };
   }
 
   private async fromSource(hold: SourceHold | undefined, signal: AbortSignal): Promise<void> {

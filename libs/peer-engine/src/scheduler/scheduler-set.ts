@@ -31,6 +31,8 @@ export class SchedulerSet {
   private readonly stopped = new AbortController();
   private links: readonly SchedulerLink[] = [];
   private readonly down = new Set<string>();
+  /** New ones whose health is not known yet. */
+  private unchecked = new Set<SchedulerLink>();
   private usable: readonly SchedulerLink[] = [];
   private ring = new SiphashRing([]);
   private recovery: Promise<void> | undefined;
@@ -71,6 +73,7 @@ export class SchedulerSet {
     const kept = new Set(links);
     for (const link of this.links) if (!kept.has(link)) link.close();
     this.links = links;
+    this.unchecked = new Set(links.filter((link) => !before.has(linkKey(link)) || this.unchecked.has(link)));
     await Promise.all(links.map((link) => this.check(link)));
     if (this.stopped.signal.aborted) return;
     this.select();
@@ -88,10 +91,14 @@ export class SchedulerSet {
 
   /** A call found the scheduler dead: it is left out until it answers a health check again. */
   reportDown(link: SchedulerLink, reason: string): void {
-    if (this.down.has(link.address) || !this.links.includes(link)) return;
-    this.options.log.warn({ scheduler: link.address, reason }, 'scheduler is down');
-    this.down.add(link.address);
-    this.select();
+    if (!this.links.includes(link)) return;
+    const isNews = !this.down.has(link.address);
+    if (isNews) {
+      this.options.log.warn({ scheduler: link.address, reason }, 'scheduler is down');
+      this.down.add(link.address);
+    }
+    // One that a health check has just found dead stays usable until all the others are checked.
+    if (isNews || this.usable.includes(link)) this.select();
   }
 
   async stop(): Promise<void> {
@@ -123,10 +130,11 @@ export class SchedulerSet {
     const check = this.options.checkHealth ?? ((of, signal) => isServing(of.client, HEALTH_DEADLINE_MS, signal));
     if (await check(link, this.stopped.signal)) this.down.delete(link.address);
     else this.down.add(link.address);
+    this.unchecked.delete(link);
   }
 
   private select(): void {
-    const healthy = this.links.filter((link) => !this.down.has(link.address));
+    const healthy = this.links.filter((link) => !this.down.has(link.address) && !this.unchecked.has(link));
     const clusterId = healthy[0]?.clusterId;
     const before = new Set(this.usable);
     this.usable = healthy.filter((link) => link.clusterId === clusterId);

@@ -28,7 +28,8 @@ export type HoldAnswer =
   | { readonly kind: 'refused'; readonly reason: string }
   /** A scheduler of the plain protocol: nobody there counts readers. */
   | { readonly kind: 'unsupported' }
-  | { readonly kind: 'unreachable' };
+  /** `isDead`: the scheduler does not answer, rather than that it cannot help. */
+  | { readonly kind: 'unreachable'; readonly isDead: boolean };
 
 /**
  * The right to read a source, for as long as a stream to the scheduler is open, with what the scheduler allows. When the
@@ -70,7 +71,7 @@ export class SourceHold {
       if (signal.aborted) throw DfError.from(signal.reason, 'cancelled');
       if (answer === 'late') {
         hold.release();
-        return { kind: 'unreachable' };
+        return { kind: 'unreachable', isDead: true };
       }
       return answer;
     } finally {
@@ -121,12 +122,16 @@ export class SourceHold {
           this.first.resolve({ kind: 'refused', reason: grant.reason });
         }
       }
-      this.first.resolve({ kind: 'unreachable' });
+      this.first.resolve({ kind: 'unreachable', isDead: true });
     } catch (caught) {
       const error = DfError.from(caught);
       if (error.code === 'unimplemented') this.link.hasNo('source');
       else if (!this.ended.signal.aborted) log.debug({ taskId, reason: error.message }, 'source lease stream broken');
-      this.first.resolve({ kind: error.code === 'unimplemented' ? 'unsupported' : 'unreachable' });
+      this.first.resolve(
+        error.code === 'unimplemented'
+          ? { kind: 'unsupported' }
+          : { kind: 'unreachable', isDead: error.code === 'unavailable' },
+      );
     } finally {
       this.ended.abort();
     }
