@@ -36,5 +36,6 @@ export {
 } from './image-resolver.js';
 export { type ManifestUrl, parseManifestUrl } from './manifest-url.js';
 export type { BlobDescriptor } from './manifest.js';
+export { nextPage } from './next-page.js';
 export { formatPlatform, parsePlatform, type Platform } from './platform.js';
 export { type ReadTagsRequest, TagReader } from './tag-reader.js';

@@ -4,6 +4,7 @@ import { type Challenge, parseChallenges } from './challenge.js';
 import { type GuardedHttp, type GuardedResponse, httpUrl, plain } from './guarded-http.js';
 import type { ManifestUrl } from './manifest-url.js';
 import { MANIFEST_ACCEPT, type ParsedManifest, parseManifest } from './manifest.js';
+import { nextPage } from './next-page.js';
 
 /** Longest manifest, the limit that registries have themselves. */
 export const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
@@ -73,10 +74,7 @@ export class RegistrySession {
     for (let page = 0; url !== undefined && page < MAX_TAG_PAGES; page += 1) {
       const answer: GuardedResponse = await this.#get(url);
       found.push(...tagsIn(answer.body));
-      const next = /<([^<>]+)>\s*;\s*rel="?next"?/.exec(answer.headers['link'] ?? '')?.[1];
-      const target = next === undefined ? null : URL.parse(next, image.origin);
-      // Credentials go with the request: nowhere else.
-      url = target?.origin === image.origin ? target.href : undefined;
+      url = nextPage(answer.headers['link'], image.origin);
     }
     return found;
   }

@@ -1,5 +1,5 @@
 import { DfError } from '@dragonfly/errors';
-import type { GuardedHttp } from '@dragonfly/registry';
+import { type GuardedHttp, nextPage } from '@dragonfly/registry';
 
 /** Pages of a listing that are read; a page has up to 1000 entries. */
 const MAX_PAGES = 100;
@@ -87,11 +87,4 @@ function entriesOf(text: string): string[] {
     const { type, path } = (entry ?? {}) as { type?: unknown; path?: unknown };
     return type === 'file' && typeof path === 'string' ? [path] : [];
   });
-}
-
-/** The next page, when it lies at the same hub: our headers go with the request. */
-function nextPage(link: string | undefined, endpoint: string): string | undefined {
-  const target = /<([^<>]+)>\s*;\s*rel="?next"?/.exec(link ?? '')?.[1];
-  const url = target === undefined ? null : URL.parse(target, endpoint);
-  return url?.origin === new URL(endpoint).origin ? url.href : undefined;
 }
