@@ -1,7 +1,7 @@
 import { setImmediate as settle } from 'node:timers/promises';
 import { asHostId, asPeerId } from '@dragonfly/ids';
-import { ParentScheduler, type Peer, Resources, defaultStrategy, noSeeds, type Task } from '@dragonfly/scheduling';
-import { aHost, aTask, FakeClock } from '@dragonfly/scheduling/testing';
+import { type ParentScheduler, type Peer, Resources, type Task } from '@dragonfly/scheduling';
+import { aHost, aParentScheduler, aTask, FakeClock } from '@dragonfly/scheduling/testing';
 import { silentLogger } from '@dragonfly/telemetry';
 import { GuestPeers, type Holding } from './guest-peers.js';
 
@@ -20,14 +20,7 @@ describe('GuestPeers', () => {
   beforeEach(() => {
     clock = new FakeClock();
     resources = new Resources();
-    scheduler = new ParentScheduler({
-      clock,
-      random: () => 0.5,
-      seeds: noSeeds,
-      limits: () => ({ candidateParentLimit: 3, filterParentLimit: 15, peerUploadLimit: 200, seedUploadLimit: 2000 }),
-      strategyFor: () => defaultStrategy,
-      sourceLimits: { stallTimeoutMs: 60_000, waitTimeoutMs: 25_000, unusableHolderWaitMs: 2000, backToSourceCount: 1 },
-    });
+    scheduler = aParentScheduler(clock);
     task = aTask();
     resources.tasks.set(task.id, task);
     const host = aHost({}, 'holder-host');

@@ -2,15 +2,13 @@ import { setImmediate as settle } from 'node:timers/promises';
 import { asHostId } from '@dragonfly/ids';
 import { createMemoryKv, type Kv } from '@dragonfly/kv';
 import {
-  defaultStrategy,
   type LeaseAuthority,
   type LeaseVerdict,
-  noSeeds,
-  ParentScheduler,
+  type ParentScheduler,
   Resources,
   type Task,
 } from '@dragonfly/scheduling';
-import { aHost, aPeer, aTask, FakeClock } from '@dragonfly/scheduling/testing';
+import { aHost, aParentScheduler, aPeer, aTask, FakeClock } from '@dragonfly/scheduling/testing';
 import { silentLogger } from '@dragonfly/telemetry';
 import { HolderBoard } from './holder-board.js';
 import { Holders } from './holders.js';
@@ -37,14 +35,7 @@ describe('a scheduler that is asked for a lease', () => {
     kv = createMemoryKv({ now: () => clock.nowMs() });
     resources = new Resources();
     const log = silentLogger();
-    scheduler = new ParentScheduler({
-      clock,
-      random: () => 0.5,
-      seeds: noSeeds,
-      limits: () => ({ candidateParentLimit: 3, filterParentLimit: 15, peerUploadLimit: 200, seedUploadLimit: 2000 }),
-      strategyFor: () => defaultStrategy,
-      sourceLimits: { stallTimeoutMs: 60_000, waitTimeoutMs: 25_000, unusableHolderWaitMs: 2000, backToSourceCount: 1 },
-    });
+    scheduler = aParentScheduler(clock);
     board = new HolderBoard({
       records: kv.records,
       prefix: 'scheduler:1:',

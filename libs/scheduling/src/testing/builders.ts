@@ -1,6 +1,10 @@
 import { asHostId, asPeerId, asTaskId } from '@dragonfly/ids';
+import type { Clock } from '../clock.js';
 import { Host, type HostFacts } from '../host.js';
+import { ParentScheduler } from '../parent-scheduler.js';
+import { noSeeds } from '../seed-gateway.js';
 import type { PeerEvent, PeerState } from '../states.js';
+import { defaultStrategy } from '../strategy.js';
 import { Peer, type PeerInit, Task, type TaskFacts } from '../task.js';
 
 let serial = 0;
@@ -93,4 +97,16 @@ export function aPeer(traits: PeerTraits = {}): Peer {
   for (let number = 0; number < (traits.pieceCount ?? 0); number++) peer.pieces.add(number);
   peer.task.refreshOfferable(peer);
   return peer;
+}
+
+/** A scheduler without seeds, by the default strategy and with the limits of the original; close it. */
+export function aParentScheduler(clock: Clock): ParentScheduler {
+  return new ParentScheduler({
+    clock,
+    random: () => 0.5,
+    seeds: noSeeds,
+    limits: () => ({ candidateParentLimit: 3, filterParentLimit: 15, peerUploadLimit: 200, seedUploadLimit: 2000 }),
+    strategyFor: () => defaultStrategy,
+    sourceLimits: { stallTimeoutMs: 60_000, waitTimeoutMs: 25_000, unusableHolderWaitMs: 2000, backToSourceCount: 1 },
+  });
 }
