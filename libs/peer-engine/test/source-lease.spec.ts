@@ -32,6 +32,11 @@ afterEach(() => network.stop());
 const aDaemon = (name: string, options?: Partial<TestDaemonOptions>): Promise<TestDaemon> =>
   network.daemon(name, options);
 
+function linkTo({ address }: TestScheduler): SchedulerLink {
+  const connect = (to: string): schedulerV2.SchedulerClient => createGrpcClient(schedulerV2.SchedulerClient, to);
+  return new SchedulerLink('scheduler', address, 1, connect, () => {});
+}
+
 const grantAll = (_request: unknown, tell: Tell): void => tell({ granted: true, reportInterval: { seconds: 5n } });
 
 describe('a daemon that is about to read a source', () => {
@@ -115,13 +120,7 @@ describe('a daemon that is about to read a source', () => {
       await daemon.get({ url: origin.put(name, CONTENT), output: dir.file('out') });
       expect(origin.bodyBytesSent(name)).toBe(CONTENT.lengthBytes);
     }
-    const link = new SchedulerLink(
-      'scheduler',
-      scheduler.address,
-      1,
-      (address) => createGrpcClient(schedulerV2.SchedulerClient, address),
-      () => {},
-    );
+    const link = linkTo(scheduler);
     const request = { hostId: 'h', taskId: 't', peerId: 'p', url: 'http://origin/file', log: silentLogger() };
     const answer = await SourceHold.ask(link, request, new AbortController().signal);
     expect([answer.kind, link.mayHave('source')]).toEqual(['unsupported', false]);
@@ -132,13 +131,7 @@ describe('a daemon that is about to read a source', () => {
 
   it('asks nobody for a download that has been given up: nobody would give the lease back', async () => {
     scheduler = await network.replaceScheduler(grantAll);
-    const link = new SchedulerLink(
-      'scheduler',
-      scheduler.address,
-      1,
-      (address) => createGrpcClient(schedulerV2.SchedulerClient, address),
-      () => {},
-    );
+    const link = linkTo(scheduler);
     const request = { hostId: 'h', taskId: 't', peerId: 'p', url: 'http://origin/file', log: silentLogger() };
     await expect(SourceHold.ask(link, request, AbortSignal.abort())).rejects.toMatchObject({ code: 'cancelled' });
     // One that is asked after it comes after it.

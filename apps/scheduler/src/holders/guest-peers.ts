@@ -69,15 +69,15 @@ export class GuestPeers {
     const records = await board.ask(task);
     const wanted = new Map<Host, { readonly holder: Holder; readonly record: HolderRecord }>();
     for (const record of records) {
+      if (!isSameContent(task, record)) continue;
       for (const holder of record.holders) {
         const host = resources.hosts.get(asHostId(holder.hostId));
         if (host === undefined) {
-          if (isSameContent(task, record)) unknown.push(holder);
+          unknown.push(holder);
           continue;
         }
         if (host.facts.isSharingDisabled || wanted.has(host)) continue;
-        if (resources.peers.has(asPeerId(holder.peerId)) || !isSameContent(task, record)) continue;
-        if (this.#servesItself(host, task)) continue;
+        if (resources.peers.has(asPeerId(holder.peerId)) || this.#servesItself(host, task)) continue;
         if (wanted.size < MAX_HOLDERS) wanted.set(host, { holder, record });
       }
     }

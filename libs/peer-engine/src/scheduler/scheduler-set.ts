@@ -53,7 +53,7 @@ export class SchedulerSet {
 
   /** When the last usable scheduler went (`performance.now`); undefined while one is usable, and when none ever was. */
   get lostAtMs(): number | undefined {
-    return this.usable.length === 0 ? this.allLostAtMs : undefined;
+    return this.allLostAtMs;
   }
 
   /** Whether a scheduler at the address was found dead and has not answered since. */
